@@ -1,0 +1,104 @@
+"""Acts on the bot's life, and what each would do."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from pydantic import Field
+
+from tbot_bot.api.model import Message
+
+
+class Act(StrEnum):
+    """What a person can ask of the bot; the values are the last part of `/control/api/<act>`."""
+
+    START = "start"
+    PAUSE = "pause"
+    RESUME = "resume"
+    STOP = "stop"
+    KILL = "kill"
+    CANCEL_CLOSING = "cancel_closing"
+    SIGN_RESIDUALS = "sign_residuals"
+    RESET = "reset"
+
+
+class AskPreview(Message):
+    act: Act
+
+
+class PreviewLine(Message):
+    """One position or order that the act concerns."""
+
+    what: str
+    symbol: str
+    quantity: str
+    value: str | None
+
+
+class Preview(Message):
+    """What the act would do, read from the books now; `allowed` False says why not in `refusal`."""
+
+    act: Act
+    allowed: bool
+    refusal: str = ""
+    title: str
+    sentence: str
+    effects: list[str]
+    positions: list[PreviewLine]
+    orders: list[PreviewLine]
+    gross_value: str | None
+    typed_confirmation: str | None = None
+    needs_step_up: bool = False
+
+
+class Issued(Message):
+    """A live, one-use request id for a flag file."""
+
+    request_id: str
+    expires_at: str
+
+
+class ActRequest(Message):
+    """`reason` is kept in the audit trail; `typed` is the name typed for acts that ask for it."""
+
+    reason: str = Field(default="", max_length=500)
+    typed: str = Field(default="", max_length=100)
+
+
+class ActOutcome(Message):
+    """Where the bot stands after the act was taken."""
+
+    state: str
+    message: str
+
+
+class ClosingStep(Message):
+    """One step of Stop or Kill with the time it took."""
+
+    name: str
+    status: str
+    detail: str
+    seconds: float | None = None
+
+
+class ClosingReport(Message):
+    """The running or last closing; `residuals` are positions that could not be closed."""
+
+    kind: str
+    started_at: str
+    ended_at: str | None
+    steps: list[ClosingStep]
+    residuals: list[PreviewLine]
+
+
+class ControlState(Message):
+    """What the control bar shows."""
+
+    state: str
+    paused: bool
+    kill_armed: bool
+    kill_triggered: bool
+    acts: list[Act]
+    closing: ClosingReport | None
+    error: str | None
+    last_good_state: str | None

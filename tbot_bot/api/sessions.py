@@ -1,0 +1,112 @@
+"""Login, sessions and one's own account."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from pydantic import Field
+
+from tbot_bot.api.model import Message
+from tbot_bot.api.permissions import Permission, Role
+
+
+class SessionStatus(StrEnum):
+    """What the runner says of a session id."""
+
+    ACTIVE = "active"
+    EXPIRED = "expired"
+    LOCKED = "locked"
+    NONE = "none"
+
+
+class LogIn(Message):
+    """`sealed` holds `password`, or `recovery_code` in its place."""
+
+    username: str = Field(max_length=64)
+    sealed: str
+    user_agent: str = Field(default="", max_length=512)
+
+
+class LoggedIn(Message):
+    """A new session; the id is shown to the caller alone and stored hashed."""
+
+    session: str
+    username: str
+    role: Role
+
+
+class AskVerdict(Message):
+    """Judge the caller's session; `touch` marks a person's act, which polling is not."""
+
+    touch: bool = False
+
+
+class Verdict(Message):
+    """What the caller's session may do; times are RFC 3339 UTC."""
+
+    status: SessionStatus
+    user_id: int | None = None
+    username: str | None = None
+    role: Role | None = None
+    permissions: frozenset[Permission] = frozenset()
+    expires_at: str | None = None
+    absolute_expires_at: str | None = None
+    stepped_up_until: str | None = None
+    setup: bool = False
+
+
+class OwnSession(Message):
+    """One of the caller's sessions; `handle` names it without giving it away."""
+
+    handle: str
+    device: str
+    address: str
+    created_at: str
+    last_seen_at: str
+    current: bool
+
+
+class OwnSessions(Message):
+    items: list[OwnSession]
+
+
+class EndSession(Message):
+    """End one session by its handle, or all but this one with None."""
+
+    handle: str | None = None
+
+
+class StepUp(Message):
+    """`sealed` holds `password`: proof again before a sensitive act."""
+
+    sealed: str
+
+
+class SteppedUp(Message):
+    """Until when sensitive acts are open; the session id was renewed."""
+
+    session: str
+    until: str
+
+
+class ChangePassword(Message):
+    """`sealed` holds `current` and `new`."""
+
+    sealed: str
+
+
+class Rotated(Message):
+    """The change is in force and every key and secret was renewed: generation `generation`."""
+
+    generation: int
+
+
+class Account(Message):
+    """The caller's own account."""
+
+    username: str
+    email: str
+    role: Role
+    created_at: str
+    password_changed_at: str
+    recovery_codes_left: int

@@ -1,0 +1,433 @@
+"""Declared settings: one field is one setting, and forms, validation, defaults and help all follow from it.
+
+A model is closed to unknown keys. `describe` turns its fields into plain data, `validate` turns text into an instance
+or into one message for each field that says what is allowed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from decimal import Decimal
+from enum import StrEnum
+from typing import Annotated, Any, Literal, Self, TypeVar, get_args, get_origin
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticCustomError
+
+from tbot_bot.domain.ids import BOT_ID, CODE, BotIdentity
+from tbot_bot.domain.money import to_decimal
+
+# Plain spellings only: no exponent, no underscore, no digits of other scripts, no more decimals than money has.
+_DECIMAL = re.compile(r"-?[0-9]{1,18}(?:\.[0-9]{1,8})?")
+_WHOLE = re.compile(r"-?[0-9]{1,18}")
+
+
+class SettingType(StrEnum):
+    """What a form shows for a setting."""
+
+    TEXT = "text"
+    SECRET = "secret"  # noqa: S105 - the name of a kind of field
+    CHOICE = "choice"
+    BOOLEAN = "boolean"
+    INTEGER = "integer"
+    DECIMAL = "decimal"
+
+
+class FieldDescription(BaseModel):
+    """One setting as plain data; numbers and defaults are text, empty where there is none."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    title: str
+    type: SettingType
+    choices: tuple[str, ...] = ()
+    unit: str = ""
+    help: str = ""
+    default: str = ""
+    minimum: str = ""
+    maximum: str = ""
+    pattern: str = ""
+    allowed: str
+    secret: bool = False
+    group: str = ""
+
+
+def _trimmed(value: object) -> object:
+    return value.strip() if isinstance(value, str) else value
+
+
+def _exact(value: object) -> object:
+    if isinstance(value, Decimal) or type(value) is int:
+        return to_decimal(value)
+    if isinstance(value, str) and _DECIMAL.fullmatch(value):
+        return Decimal(value)
+    raise PydanticCustomError("inexact", "not a plain decimal number")
+
+
+def _plain(value: Decimal) -> str:
+    return format(value, "f")
+
+
+def _whole(value: object) -> object:
+    if isinstance(value, str) and not _WHOLE.fullmatch(value):
+        raise PydanticCustomError("not_whole", "not a whole number")
+    return value
+
+
+Text = Annotated[str, BeforeValidator(_trimmed)]
+Whole = Annotated[int, BeforeValidator(_whole), BeforeValidator(_trimmed)]
+Exact = Annotated[
+    Decimal,
+    BeforeValidator(_exact),
+    BeforeValidator(_trimmed),
+    PlainSerializer(_plain, return_type=str, when_used="json"),
+]
+
+
+def setting(
+    default: object,
+    *,
+    title: str,
+    help: str,  # noqa: A002 - the field's own word, used as a keyword only
+    group: str,
+    unit: str = "",
+    minimum: int | str | None = None,
+    maximum: int | str | None = None,
+    pattern: str | None = None,
+    allowed: str = "",
+) -> Any:
+    """Declare one setting: its default, what it is for, and its bounds.
+
+    `allowed` says in words what `pattern` says in symbols; for numbers and choices the words follow from the bounds.
+    """
+    return Field(
+        default,
+        title=title,
+        description=help,
+        ge=None if minimum is None else Decimal(minimum),
+        le=None if maximum is None else Decimal(maximum),
+        pattern=None if pattern is None else f"^(?:{pattern})$",
+        json_schema_extra={"group": group, "unit": unit, "allowed": allowed},
+    )
+
+
+class Settings(BaseModel):
+    """What every declared model shares: frozen, closed to unknown keys, and free of contradictions."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    def conflicts(self) -> dict[str, str]:
+        """Return a message for each field that contradicts another one."""
+        return {}
+
+    @model_validator(mode="after")
+    def _without_conflicts(self) -> Self:
+        found = self.conflicts()
+        if found:
+            raise PydanticCustomError("conflict", "settings contradict each other", {"fields": found})
+        return self
+
+
+_HOST = r"[A-Za-z0-9_](?:[A-Za-z0-9._-]{0,251}[A-Za-z0-9])?"
+_ADDRESS = r"[^@\s\x00-\x1f<>]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?"
+_CODE_WORDS = "1 to 16 capital letters and digits, a letter first"
+
+
+class Configuration(Settings):
+    """The first-run form: who this bot is, which market it trades on, how it sends mail."""
+
+    ENTITY_CODE: Text = setting(
+        "RIGD",
+        title="Entity",
+        help="Short code of the legal entity that owns the account. Fixed once provisioned.",
+        group="Identity",
+        pattern=CODE.pattern,
+        allowed=_CODE_WORDS,
+    )
+    JURISDICTION_CODE: Text = setting(
+        "US",
+        title="Jurisdiction",
+        help="Where the entity is taxed and supervised. Fixed once provisioned.",
+        group="Identity",
+        pattern=CODE.pattern,
+        allowed=_CODE_WORDS,
+    )
+    BROKER_CODE: Text = setting(
+        "SIM",
+        title="Broker",
+        help="SIM is the embedded simulated market. Fixed once provisioned; another broker is another home.",
+        group="Identity",
+        pattern=CODE.pattern,
+        allowed="the code of a broker, in capital letters",
+    )
+    BOT_ID: Text = setting(
+        "001",
+        title="Bot number",
+        help="Tells the bots of one entity apart. Fixed once provisioned.",
+        group="Identity",
+        pattern=BOT_ID.pattern,
+        allowed="1 to 16 capital letters and digits",
+    )
+    SIM_FEED: Literal["synthetic", "replay"] = setting(
+        "synthetic",
+        title="Price feed",
+        help="Synthetic prices are generated from the seed; a replay plays recorded bars from a folder.",
+        group="Simulated market",
+    )
+    SIM_REPLAY_DIR: Text = setting(
+        "",
+        title="Replay folder",
+        help="Folder of recorded bars on the machine that runs the bot. Needed for a replay only.",
+        group="Simulated market",
+        pattern=r"|/[^\x00-\x1f]{0,4095}",
+        allowed="the absolute path of a folder",
+    )
+    SIM_SPEED: Exact = setting(
+        Decimal(120),
+        title="Market speed",
+        help="How much faster than the wall clock the market runs. Can be changed later.",
+        group="Simulated market",
+        unit="market seconds per second",
+        minimum=1,
+        maximum=36000,
+    )
+    SIM_SEED: Whole = setting(
+        7,
+        title="Seed",
+        help="The same seed makes the same synthetic prices.",
+        group="Simulated market",
+        minimum=0,
+        maximum=2**31 - 1,
+    )
+    SIM_STARTING_CASH: Exact = setting(
+        Decimal(100000),
+        title="Starting cash",
+        help="What the simulated account holds on its first day.",
+        group="Simulated market",
+        unit="USD",
+        minimum=1000,
+        maximum=1_000_000_000,
+    )
+    SMTP_HOST: Text = setting(
+        "",
+        title="Mail server",
+        help="Leave empty to send no mail; password resets by mail need it.",
+        group="Mail",
+        pattern=f"|{_HOST}",
+        allowed="a host name or address",
+    )
+    SMTP_PORT: Whole = setting(
+        587, title="Mail port", help="Usually 587 for STARTTLS, 465 for TLS.", group="Mail", minimum=1, maximum=65535
+    )
+    SMTP_USER: Text = setting(
+        "",
+        title="Mail user",
+        help="Leave empty if the server asks for no login.",
+        group="Mail",
+        pattern=r"[^\x00-\x1f]{0,256}",
+        allowed="at most 256 characters on one line",
+    )
+    SMTP_PASSWORD: SecretStr = setting(
+        SecretStr(""),
+        title="Mail password",
+        help="Stored encrypted, never shown again.",
+        group="Mail",
+        allowed="text",
+    )
+    SMTP_FROM: Text = setting(
+        "",
+        title="Sender address",
+        help="The address that mail comes from.",
+        group="Mail",
+        pattern=f"|{_ADDRESS}",
+        allowed="a mail address like bot@example.org",
+    )
+    SMTP_SECURITY: Literal["starttls", "tls", "none"] = setting(
+        "starttls", title="Mail encryption", help="None only for a server on this machine.", group="Mail"
+    )
+
+    @property
+    def identity(self) -> BotIdentity:
+        """Who this bot is."""
+        return BotIdentity(self.ENTITY_CODE, self.JURISDICTION_CODE, self.BROKER_CODE, self.BOT_ID)
+
+    def conflicts(self) -> dict[str, str]:
+        """A replay needs its folder; mail is set up whole or not at all."""
+        password = bool(self.SMTP_PASSWORD.get_secret_value())
+        login = bool(self.SMTP_USER)
+        checks = (
+            (
+                self.SIM_FEED == "replay" and not self.SIM_REPLAY_DIR,
+                "SIM_REPLAY_DIR",
+                "must name a folder when SIM_FEED is replay",
+            ),
+            (bool(self.SMTP_FROM or login) and not self.SMTP_HOST, "SMTP_HOST", "is needed to send mail"),
+            (bool(self.SMTP_HOST) and not self.SMTP_FROM, "SMTP_FROM", "is needed when SMTP_HOST is given"),
+            (login and not password, "SMTP_PASSWORD", "is needed when SMTP_USER is given"),
+            (password and not login, "SMTP_USER", "is needed when SMTP_PASSWORD is given"),
+        )
+        return {name: f"{name} {message}" for wrong, name, message in checks if wrong}
+
+
+class TradingSettings(Settings):
+    """How much the bot may use and lose (the settings secret `env_bot`), and each strategy's own parameters.
+
+    `strategies` maps a strategy's name to its parameters as text; the strategy's declared class validates them.
+    """
+
+    TOTAL_ALLOCATION: Exact = setting(
+        Decimal("0.5"),
+        title="Allocation",
+        help="The share of the account's equity that the strategies may use: the float.",
+        group="Allocation",
+        unit="of equity",
+        minimum="0.01",
+        maximum=1,
+    )
+    MAX_OPEN_POSITIONS: Whole = setting(
+        5,
+        title="Open positions",
+        help="No entry while this many positions are open in the strategy book.",
+        group="Limits",
+        unit="positions",
+        minimum=1,
+        maximum=100,
+    )
+    MAX_TRADES: Whole = setting(
+        20,
+        title="Trades per session",
+        help="No entry after this many trades in one exchange session.",
+        group="Limits",
+        unit="trades",
+        minimum=1,
+        maximum=1000,
+    )
+    MAX_RISK_PER_TRADE: Exact = setting(
+        Decimal("0.01"),
+        title="Risk per trade",
+        help="What one trade may lose between entry and stop; sizes the position.",
+        group="Risk",
+        unit="of the float",
+        minimum="0.0001",
+        maximum="0.1",
+    )
+    DAILY_LOSS_LIMIT: Exact = setting(
+        Decimal("0.05"),
+        title="Daily loss limit",
+        help="A loss of this share of the float at the open pulls the kill switch.",
+        group="Risk",
+        unit="of the float",
+        minimum="0.001",
+        maximum=1,
+    )
+    DEFENSE_MODE_ACTIVE: Annotated[bool, BeforeValidator(_trimmed)] = setting(
+        default=False,
+        title="Defense mode",
+        help="Trade with reduced size and say so on every page.",
+        group="Risk",
+    )
+    strategies: dict[str, dict[str, str]] = Field(default_factory=dict)
+
+
+S = TypeVar("S", bound=Settings)
+
+
+def describe(model: type[Settings]) -> list[FieldDescription]:
+    """Return the declared settings of `model` in their order; fields not made by `setting` are left out."""
+    return [_describe(name, field) for name, field in model.model_fields.items() if field.json_schema_extra]
+
+
+def validate(model: type[S], raw: Mapping[str, str]) -> tuple[S | None, dict[str, str]]:
+    """Build `model` from text: the instance and no messages, or None and a message for each wrong field.
+
+    A missing key takes its default; an empty text is taken as given. A message never repeats the value.
+    """
+    try:
+        return model.model_validate(dict(raw)), {}
+    except ValidationError as error:
+        return None, _messages(model, error)
+
+
+def values(settings: Settings) -> dict[str, str]:
+    """Return the declared settings as text for a form; a secret is empty."""
+    return {each.name: "" if each.secret else _text(getattr(settings, each.name)) for each in describe(type(settings))}
+
+
+def _messages(model: type[Settings], error: ValidationError) -> dict[str, str]:
+    allowed = {description.name: description.allowed for description in describe(model)}
+    messages: dict[str, str] = {}
+    for problem in error.errors(include_url=False, include_input=False):
+        if problem["type"] == "conflict":
+            messages.update(problem["ctx"]["fields"])
+            continue
+        name = str(problem["loc"][0])
+        words = allowed.get(name)
+        messages[name] = f"{name} must be {words}" if words else f"{name} is not a setting"
+    return messages
+
+
+def _describe(name: str, field: FieldInfo) -> FieldDescription:
+    extra = field.json_schema_extra
+    stated: dict[str, Any] = extra if isinstance(extra, dict) else {}
+    kind, choices = _kind(field)
+    low, high, pattern = (_stated(field, rule) for rule in ("ge", "le", "pattern"))
+    secret = kind is SettingType.SECRET
+    return FieldDescription(
+        name=name,
+        title=field.title or name,
+        type=kind,
+        choices=choices,
+        unit=stated["unit"],
+        help=field.description or "",
+        default="" if secret else _text(field.default),
+        minimum=low,
+        maximum=high,
+        pattern=pattern,
+        allowed=stated["allowed"] or _allowed(kind, choices, low, high, stated["unit"]),
+        secret=secret,
+        group=stated["group"],
+    )
+
+
+def _stated(field: FieldInfo, rule: str) -> str:
+    return next((str(getattr(part, rule)) for part in field.metadata if getattr(part, rule, None) is not None), "")
+
+
+def _kind(field: FieldInfo) -> tuple[SettingType, tuple[str, ...]]:
+    if get_origin(field.annotation) is Literal:
+        return SettingType.CHOICE, get_args(field.annotation)
+    kinds: dict[Any, SettingType] = {
+        str: SettingType.TEXT,
+        SecretStr: SettingType.SECRET,
+        bool: SettingType.BOOLEAN,
+        int: SettingType.INTEGER,
+        Decimal: SettingType.DECIMAL,
+    }
+    return kinds[field.annotation], ()
+
+
+def _allowed(kind: SettingType, choices: tuple[str, ...], low: str, high: str, unit: str) -> str:
+    if kind is SettingType.CHOICE:
+        return f"one of {', '.join(choices)}"
+    if kind is SettingType.BOOLEAN:
+        return "true or false"
+    whole = "a whole number " if kind is SettingType.INTEGER else ""
+    return f"{whole}between {low} and {high} {unit}".rstrip()
+
+
+def _text(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return _plain(value) if isinstance(value, Decimal) else str(value)

@@ -1,0 +1,105 @@
+"""First run: setup token, configuration, provisioning progress, first administrator."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from pydantic import Field
+
+from tbot_bot.api.model import Message
+
+
+class WebKeys(Message):
+    """What the portal needs to sign cookies and to seal secrets; newest signing key first."""
+
+    generation: int
+    signing_keys: list[str]
+    sealing_public_key: str
+
+
+class ExchangeToken(Message):
+    """The one-time setup token."""
+
+    token: str = Field(max_length=256)
+
+
+class SetupSession(Message):
+    """A session that may configure and register, until an administrator exists."""
+
+    setup_session: str
+
+
+class BrokerChoice(Message):
+    """A broker that is really there."""
+
+    code: str
+    name: str
+    simulated: bool
+
+
+class ConfigurationForm(Message):
+    """What the configuration page shows: descriptions of `tbot_bot.api.settings.Configuration` are the web's own."""
+
+    brokers: list[BrokerChoice]
+    values: dict[str, str]
+    saved: bool
+    editable: bool
+    generation: int
+
+
+class SubmitConfiguration(Message):
+    """The form as typed, without its secret fields; those are inside `sealed`."""
+
+    values: dict[str, str]
+    sealed: str | None = None
+
+
+class Submitted(Message):
+    """The input is durable in `generation`; the flag that names `request_id` says go."""
+
+    request_id: str
+    generation: int
+
+
+class StepStatus(StrEnum):
+    """Where one step of the set-up stands."""
+
+    WAITING = "waiting"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+
+
+class Step(Message):
+    """One step of provisioning or bootstrapping; `detail` says what was done or why it failed and what to do."""
+
+    name: str
+    title: str
+    status: StepStatus
+    detail: str = ""
+    seconds: float | None = None
+
+
+class Progress(Message):
+    """How far the set-up is."""
+
+    state: str
+    steps: list[Step]
+    failed: bool
+    done: bool
+
+
+class RegisterAdmin(Message):
+    """The first administrator; `sealed` holds `password`."""
+
+    username: str = Field(max_length=64)
+    email: str = Field(max_length=320)
+    sealed: str
+
+
+class Registered(Message):
+    """Shown once: codes that let the administrator in when the password is lost."""
+
+    username: str
+    recovery_codes: list[str]
+    generation: int

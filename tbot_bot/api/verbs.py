@@ -1,0 +1,120 @@
+"""The verbs of the system API: one line each. Requests go to `POST /v1/<name>` on the runner's socket.
+
+Each names its permission and the states in which it exists; the runner judges both again from the caller's session,
+whatever the portal says. A verb that `changes` something carries a request id and is done once for it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pydantic import Field
+
+from tbot_bot.api import control, logs, sessions, setup, status, trades
+from tbot_bot.api.model import Message, Nothing
+from tbot_bot.api.permissions import Permission
+from tbot_bot.domain.lifecycle import CLOSING, PHASES, Phase, State
+
+ANY = frozenset(State)
+_MAIN = frozenset(state for state in State if PHASES[state] is Phase.MAIN)
+_LIVE = _MAIN | CLOSING
+_SET_UP = frozenset(state for state in State if PHASES[state] is Phase.CONFIGURATION)
+_ERROR = frozenset({State.ERROR})
+_REGISTERED = _LIVE | frozenset(state for state in State if PHASES[state] is Phase.ERROR)
+
+BODY_LIMIT = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Verb:
+    """One thing the runner can be asked."""
+
+    name: str
+    permission: Permission
+    states: frozenset[State]
+    request: type[Message]
+    answer: type[Message]
+    changes: bool = False
+
+
+class Call(Message):
+    """The envelope of every request: who asks, from where, and what."""
+
+    session: str | None = Field(default=None, max_length=200)
+    setup_session: str | None = Field(default=None, max_length=200)
+    address: str = Field(default="", max_length=64)
+    request_id: str | None = Field(default=None, max_length=64)
+    params: dict[str, object] = Field(default_factory=dict)
+
+
+_TABLE = (
+    # the portal itself
+    Verb("web.keys", Permission.PUBLIC, ANY, Nothing, setup.WebKeys),
+    # first run
+    Verb(
+        "setup.exchange",
+        Permission.PUBLIC,
+        _SET_UP | {State.REGISTRATION},
+        setup.ExchangeToken,
+        setup.SetupSession,
+        True,
+    ),
+    Verb("configuration.form", Permission.SETUP, _SET_UP | {State.REGISTRATION}, Nothing, setup.ConfigurationForm),
+    Verb("configuration.view", Permission.CONFIGURATION_VIEW, _LIVE, Nothing, setup.ConfigurationForm),
+    Verb(
+        "configuration.submit",
+        Permission.SETUP,
+        frozenset({State.INITIALIZE}),
+        setup.SubmitConfiguration,
+        setup.Submitted,
+        True,
+    ),
+    Verb("provision.progress", Permission.SETUP, ANY, Nothing, setup.Progress),
+    Verb("provision.retry", Permission.SETUP, _SET_UP | _ERROR, Nothing, setup.Progress, True),
+    Verb(
+        "register.first_admin",
+        Permission.SETUP,
+        frozenset({State.REGISTRATION}),
+        setup.RegisterAdmin,
+        setup.Registered,
+        True,
+    ),
+    # sessions and account
+    Verb("session.log_in", Permission.PUBLIC, _REGISTERED, sessions.LogIn, sessions.LoggedIn, True),
+    Verb("session.verdict", Permission.PUBLIC, ANY, sessions.AskVerdict, sessions.Verdict),
+    Verb("session.log_out", Permission.PUBLIC, _REGISTERED, Nothing, Nothing, True),
+    Verb("session.list", Permission.ACCOUNT_SELF, _LIVE, Nothing, sessions.OwnSessions),
+    Verb("session.end", Permission.ACCOUNT_SELF, _LIVE, sessions.EndSession, Nothing, True),
+    Verb("session.step_up", Permission.ACCOUNT_SELF, _REGISTERED, sessions.StepUp, sessions.SteppedUp, True),
+    Verb("account.view", Permission.ACCOUNT_SELF, _LIVE, Nothing, sessions.Account),
+    Verb("account.change_password", Permission.ACCOUNT_SELF, _MAIN, sessions.ChangePassword, sessions.Rotated, True),
+    # what the dashboard shows
+    Verb("status.document", Permission.STATUS_VIEW, _LIVE, Nothing, status.StatusDocument),
+    Verb("status.equity", Permission.STATUS_VIEW, _LIVE, status.AskSeries, status.EquitySeries),
+    Verb("status.days", Permission.STATUS_VIEW, _LIVE, status.AskSeries, status.DaySeries),
+    Verb("trades.open", Permission.TRADES_VIEW, _LIVE, Nothing, trades.TradePage),
+    Verb("trades.closed", Permission.TRADES_VIEW, _LIVE, trades.AskTrades, trades.TradePage),
+    Verb("trades.detail", Permission.TRADES_VIEW, _LIVE, trades.AskTrade, trades.TradeDetail),
+    Verb("logs.names", Permission.LOGS_VIEW, _LIVE, Nothing, logs.LogNames),
+    Verb("logs.read", Permission.LOGS_VIEW, _LIVE, logs.AskLog, logs.LogPage),
+    Verb("metrics.text", Permission.METRICS_VIEW, _LIVE, Nothing, status.MetricsText),
+    # acts; stop and kill are flags that need no id, start's flag names the id issued here
+    Verb("control.state", Permission.STATUS_VIEW, _REGISTERED, Nothing, control.ControlState),
+    Verb("control.preview", Permission.TRADING_CONTROL, _REGISTERED, control.AskPreview, control.Preview),
+    Verb("control.issue_start", Permission.TRADING_CONTROL, frozenset({State.STOPPED}), Nothing, control.Issued, True),
+    Verb("control.record_act", Permission.TRADING_CONTROL, _LIVE, control.AskPreview, Nothing, True),
+    Verb("control.pause", Permission.TRADING_CONTROL, _MAIN, control.ActRequest, control.ActOutcome, True),
+    Verb("control.resume", Permission.TRADING_CONTROL, _MAIN, control.ActRequest, control.ActOutcome, True),
+    Verb("control.cancel_closing", Permission.TRADING_CONTROL, CLOSING, control.ActRequest, control.ActOutcome, True),
+    Verb("control.sign_residuals", Permission.SYSTEM_RESET, CLOSING, control.ActRequest, control.ActOutcome, True),
+    Verb(
+        "control.reset",
+        Permission.SYSTEM_RESET,
+        frozenset({State.STOPPED, State.ERROR}),
+        control.ActRequest,
+        control.ActOutcome,
+        True,
+    ),
+)
+
+VERBS: dict[str, Verb] = {verb.name: verb for verb in _TABLE}

@@ -1,0 +1,18 @@
+"""What a broker's `connect` is given."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import BaseModel
+
+
+@dataclass(frozen=True, slots=True)
+class BrokerSetup:
+    """One broker's settings and credentials, and where the simulated market listens."""
+
+    settings: BaseModel
+    credentials: Mapping[str, str]
+    venue_socket: Path

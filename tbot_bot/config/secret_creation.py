@@ -1,0 +1,51 @@
+"""Secret creation, a privileged verb of the runner: which settings stand in which category of secrets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import SecretStr
+
+from tbot_bot.api.settings import Configuration, Settings, TradingSettings
+
+BOT_IDENTITY = "bot_identity"
+BROKER = "broker"
+SMTP = "smtp"
+ENV_BOT = "env_bot"
+_PREFIXES = {"SIM_": BROKER, "SMTP_": SMTP}
+
+
+def create_secrets(configuration: Configuration, trading: TradingSettings) -> dict[str, dict[str, Any]]:
+    """Return the categories that provisioning writes, ready to be encrypted."""
+    categories: dict[str, dict[str, Any]] = {BOT_IDENTITY: {}, BROKER: {}, SMTP: {}, ENV_BOT: _content(trading)}
+    for name, value in _content(configuration).items():
+        categories[_category(name)][name] = value
+    return categories
+
+
+def read_configuration(categories: Mapping[str, Mapping[str, Any]]) -> Configuration:
+    """Return the configuration that `create_secrets` wrote; raises pydantic's ValidationError for anything else."""
+    return Configuration.model_validate({**categories[BOT_IDENTITY], **categories[BROKER], **categories[SMTP]})
+
+
+def read_trading_settings(categories: Mapping[str, Mapping[str, Any]]) -> TradingSettings:
+    """Return the trading settings; raises pydantic's ValidationError if they are not as written."""
+    return TradingSettings.model_validate(dict(categories[ENV_BOT]))
+
+
+def write_trading_settings(
+    categories: Mapping[str, Mapping[str, Any]], trading: TradingSettings
+) -> dict[str, Mapping[str, Any]]:
+    """Return all categories with new trading settings: the change of one rotation."""
+    return {**categories, ENV_BOT: _content(trading)}
+
+
+def _category(name: str) -> str:
+    return next((category for prefix, category in _PREFIXES.items() if name.startswith(prefix)), BOT_IDENTITY)
+
+
+def _content(settings: Settings) -> dict[str, Any]:
+    shown: dict[str, Any] = settings.model_dump(mode="json")
+    hidden = {name: value.get_secret_value() for name, value in settings if isinstance(value, SecretStr)}
+    return shown | hidden

@@ -1,0 +1,13 @@
+"""The wall's clock: the one place that reads it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+
+class WallClock:
+    """Real time in UTC."""
+
+    def now(self) -> datetime:
+        """Return the present."""
+        return datetime.now(UTC)

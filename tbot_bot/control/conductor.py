@@ -1,0 +1,340 @@
+"""Leads the bot through its states: start and reconcile, follow the windows, pause, stop, kill, reset.
+
+`tick` is called by the runner's loop and does what is due, one short step at a time. The bot's reports arrive on its
+own thread; both take one lock.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+import structlog
+
+from tbot_bot.api.bot_protocol import Halt, Pause, Run, TellMarket, TellSession
+from tbot_bot.api.control import ClosingReport
+from tbot_bot.control.floor import Floor
+from tbot_bot.control.foundation import Foundation
+from tbot_bot.control.lifecycle import WINDOWS, Lifecycle
+from tbot_bot.control.trading_day import TradingDay
+from tbot_bot.domain.gate import GateConditions
+from tbot_bot.domain.lifecycle import CLOSING, RUNNING, TRANSITIONS, State
+from tbot_bot.domain.time import from_rfc3339
+from tbot_bot.monitoring.log_book import LogBook
+from tbot_bot.trading.closing import Closing, ClosingKind, ClosingOutcome
+from tbot_bot.trading.kill_switch import KillSwitchError
+from tbot_bot.trading.reconciliation import BootReport
+
+log = structlog.get_logger("conductor")
+RECONCILE_AGAIN = timedelta(seconds=5)
+RECONCILE_EVERY = timedelta(minutes=2)
+KILL_RESET_HOLD = timedelta(seconds=60)
+#: Names of facts in the runner's record.
+_PAUSED = "paused"
+_STOP_SCHEDULED = "stop_scheduled"
+_KILL_CLOSED = "kill_closed_at"
+_CLOSING_SINCE = "closing_since"
+_MARKET_RUN = "market_run"
+_TRADING_SINCE = "trading_since"
+
+
+class Conductor:
+    """Owns what the bot may do. `changed` is called whenever something that people see has changed."""
+
+    def __init__(
+        self, foundation: Foundation, lifecycle: Lifecycle, log_book: LogBook, changed: Callable[[], None]
+    ) -> None:
+        self._foundation = foundation
+        self._record = foundation.record
+        self._clock = foundation.clock
+        self._lifecycle = lifecycle
+        self._changed = changed
+        self._lock = threading.RLock()
+        self.floor = Floor(foundation, log_book, self.conditions, self)
+        self.day = TradingDay(self.floor, foundation.clock, self._trip)
+        self.closing: Closing | None = None
+        self._last_closing: ClosingReport | None = None
+        self.boot: BootReport | None = None
+        self.break_found: str | None = None
+        self._bot_may_trade = False
+        self._reconcile_at = foundation.clock.now()
+        self._books_behind = False
+
+    # what is asked before each order
+
+    def conditions(self) -> GateConditions:
+        """What the runner knows now."""
+        seen = self.floor.view.seen
+        open_day = seen.session.day if seen.session is not None and seen.is_open else None
+        return GateConditions(
+            state=self._lifecycle.state,
+            armed=self.floor.kill_switch.is_armed(),
+            killed=self.kill_triggered() is not False,
+            paused=self.paused_because() is not None,
+            market_day=open_day,
+            instruments=self.floor.instruments(),
+            marks=seen.marks,
+            limits=self.day.limits(),
+            float_allocation=self.day.allotted_float(seen),
+        )
+
+    def kill_triggered(self) -> bool | None:
+        """Whether the kill switch is triggered; None when that cannot be read."""
+        try:
+            return self.floor.kill_switch.triggered()
+        except KillSwitchError as error:
+            log.exception("the kill switch cannot be read", why=str(error))
+            return None
+
+    def paused_because(self) -> str | None:
+        """Why no new entry is made; None when entries are allowed."""
+        return self.break_found or self._record.fact(_PAUSED)
+
+    def trading_since(self) -> datetime | None:
+        """The open of the first session that was seen while the bot could trade, market time."""
+        kept = self._record.fact(_TRADING_SINCE)
+        return None if kept is None else datetime.fromisoformat(kept)
+
+    def closing_report(self) -> ClosingReport | None:
+        """The closing under way, else the last one since the start."""
+        return self.closing.report() if self.closing is not None else self._last_closing
+
+    # acts
+
+    def start(self, actor: str) -> None:
+        """Stopped -> started: the switch is armed, the market runs, reconciliation follows.
+
+        Raises TransitionRefusedError, KillLatchedError, KillSwitchError.
+        """
+        with self._lock:
+            self.floor.kill_switch.arm()
+            self._record.set_fact(_STOP_SCHEDULED, None)
+            self._lifecycle.move(State.STARTED, "started", actor)
+            self._record.set_fact(_MARKET_RUN, "yes")
+            self.floor.run_market()
+            self._reconcile_at = self._clock.now()
+
+    def pause(self, reason: str) -> None:
+        """No new entries; exits are managed."""
+        self._set_pause(reason or "paused by a person")
+
+    def resume(self) -> None:
+        """Entries again; a break between broker and books still blocks them."""
+        self._set_pause(None)
+
+    def stop(self, actor: str) -> None:
+        """Running -> closing: entries end and the strategy book is closed."""
+        with self._lock:
+            if self._lifecycle.state in RUNNING:
+                self._begin_closing(State.GRACEFUL, "stop", actor)
+
+    def cancel_closing(self, actor: str) -> None:
+        """Closing by Stop -> idle: what is still open stays open and is managed again.
+
+        Raises TransitionRefusedError.
+        """
+        with self._lock:
+            self._lifecycle.move(State.IDLE, "closing cancelled", actor)
+            self._end_closing()
+            self._reconcile_at = self._clock.now()
+
+    def sign_residuals(self, actor: str) -> None:
+        """Closing -> stopped although positions are left; they stay at the broker and in the books."""
+        with self._lock:
+            if self.closing is None or self.closing.outcome is not ClosingOutcome.RESIDUALS:
+                return
+            self._finish_closing("residuals signed", actor)
+
+    def reset(self, actor: str) -> None:
+        """Take the kill switch back, or leave the error state: stopped, and nothing trades until Start."""
+        with self._lock:
+            if self._lifecycle.state is State.ERROR:
+                self._lifecycle.move(State.STOPPED, "reset", actor)
+            if self.kill_triggered() is not False:
+                self.floor.kill_switch.reset()
+            self._record.set_fact(_KILL_CLOSED, None)
+        self._changed()
+
+    def reset_hold_left(self) -> timedelta:
+        """How long a triggered kill switch cannot be reset yet."""
+        closed = self._record.fact(_KILL_CLOSED)
+        if closed is None:
+            return timedelta(0)
+        return max(timedelta(0), datetime.fromisoformat(closed) + KILL_RESET_HOLD - self._clock.now())
+
+    # what is due
+
+    def tick(self) -> None:
+        """Do what is due now."""
+        state = self._lifecycle.state
+        self.floor.poll()
+        if self._record.fact(_MARKET_RUN) and self.floor.venue_ready.is_set() and not self._bot_may_trade:
+            self.floor.run_market()
+        with self._lock:
+            if self.kill_triggered() and State.EMERGENCY in TRANSITIONS[state] and not self._record.fact(_KILL_CLOSED):
+                self._begin_closing(State.EMERGENCY, "kill switch", "kill switch")
+            elif state in CLOSING:
+                self._advance_closing()
+            elif state in RUNNING:
+                self._keep_trading()
+
+    def shut_down(self) -> None:
+        """End bot and venue: working entries are cancelled, protective orders stay at the broker."""
+        self.floor.close()
+
+    def _keep_trading(self) -> None:
+        now = self._clock.now()
+        due = now >= self._reconcile_at
+        if self._bot_may_trade and (self._books_behind or due):
+            self._books_behind = False
+            self._reconcile_at = now + RECONCILE_EVERY
+            self._judge_break(self.day.reconcile("books behind" if not due else "timer"))
+        elif not self._bot_may_trade and due and self.floor.bot_keeper.child is not None:
+            self._reconcile_at = now + RECONCILE_AGAIN
+            self._unlock_if_clean()
+
+    def _unlock_if_clean(self) -> None:
+        seen = self.floor.view.seen
+        if seen.market_time is None:
+            return  # the bot has not said anything yet: it is still coming up
+        self.boot = self.day.reconcile("boot")
+        self._changed()
+        if not self.boot.may_trade:
+            log.warning("trading stays locked", found=list(self.boot.sentences))
+            return
+        self.break_found = None
+        allotted = self.day.allotted_float(seen)
+        if allotted is None:
+            return
+        counts = self.floor.counts(seen.session.day) if seen.session else {}
+        trades_today = self.floor.orders.facts().trades_today
+        run = Run(
+            paused=self.paused_because() is not None,
+            trades=self.floor.wire_trades(),
+            counts=counts,
+            float_allocation=str(allotted),
+            trades_today=trades_today,
+        )
+        if self.floor.bot.tell(run):
+            self._bot_may_trade = True
+            self._reconcile_at = self._clock.now() + RECONCILE_EVERY
+            if self._lifecycle.state is State.STARTED:
+                self._lifecycle.move(State.IDLE, "broker, books and ledger agree", "runner")
+
+    def _judge_break(self, report: BootReport) -> None:
+        """Entries are blocked while broker, books and ledger disagree, or while that cannot be told."""
+        found = None if report.may_trade else "; ".join(report.sentences) or "broker, books and ledger disagree"
+        if found != self.break_found:
+            self.break_found = found
+            self.floor.bot.tell(Pause(paused=self.paused_because() is not None, reason=self.paused_because() or ""))
+            log.log(40 if found else 20, "tie-out", found=found or "clean")
+            self._changed()
+
+    def _begin_closing(self, target: State, reason: str, actor: str) -> None:
+        self.floor.bot.tell(Halt(reason=reason, cancel_entries=True))
+        self._bot_may_trade = False
+        self._record.set_fact(_CLOSING_SINCE, self._clock.now().isoformat())
+        self.closing = None
+        self._lifecycle.move(target, reason, actor)
+
+    def _advance_closing(self) -> None:
+        if self.closing is None:
+            kind = ClosingKind.STOP if self._lifecycle.state is State.GRACEFUL else ClosingKind.KILL
+            since = self._record.fact(_CLOSING_SINCE)
+            floor = self.floor
+            self.closing = Closing(
+                kind,
+                floor.broker,
+                floor.orders,
+                floor.ledger,
+                self._clock,
+                started_at=datetime.fromisoformat(since) if since else self._clock.now(),
+            )
+        done = self.closing.advance()
+        self._changed()
+        if not done or self.closing.outcome is ClosingOutcome.RESIDUALS:
+            return  # residuals wait for an admin's signature
+        if self.closing.outcome is ClosingOutcome.SCHEDULED:
+            self._record.set_fact(_STOP_SCHEDULED, "yes")
+            self._set_pause("Stop was asked for while the market is closed; positions are closed at the open")
+            self._lifecycle.move(State.IDLE, "stop scheduled for the open", "runner")
+            self._end_closing()
+            self._reconcile_at = self._clock.now()
+            return
+        self._finish_closing("strategy book is flat", "runner")
+
+    def _finish_closing(self, reason: str, actor: str) -> None:
+        if self._lifecycle.state is State.EMERGENCY:
+            self._record.set_fact(_KILL_CLOSED, self._clock.now().isoformat())
+        self._lifecycle.move(State.STOPPED, reason, actor)
+        self._end_closing()
+
+    def _end_closing(self) -> None:
+        self._last_closing = self.closing.report() if self.closing else None
+        self.closing = None
+        self._record.set_fact(_CLOSING_SINCE, None)
+
+    def _set_pause(self, reason: str | None) -> None:
+        with self._lock:
+            self._record.set_fact(_PAUSED, reason)
+            because = self.paused_because()
+            self.floor.bot.tell(Pause(paused=because is not None, reason=because or ""))
+        self._changed()
+
+    def _trip(self, reason: str) -> None:
+        if self.kill_triggered() is False and self._lifecycle.state in RUNNING:
+            self.floor.kill_switch.trigger(reason)
+
+    # what the bot reports (its own thread)
+
+    def market(self, told: TellMarket) -> None:
+        """A minute or a second has passed in the market."""
+        seen = self.floor.view.take(told, self._clock.now())
+        with self._lock:
+            self.day.minute(seen)
+            if self._bot_may_trade and self._lifecycle.state in WINDOWS:
+                target = State(seen.window.value)
+                self._lifecycle.follow_window(
+                    target, f"strategy {seen.strategy}" if seen.strategy else "no window open"
+                )
+
+    def session(self, told: TellSession) -> None:
+        """A session opened or closed, or the feed ended."""
+        if told.what == "gap":
+            self._books_behind = True
+            return
+        with self._lock:
+            if told.what == "ended":
+                self._end_of_feed(told.reason)
+                return
+            if told.what == "opened" and self._record.fact(_TRADING_SINCE) is None:
+                self._record.set_fact(_TRADING_SINCE, from_rfc3339(told.at).isoformat())
+            report = self.day.session(told, self.floor.view.seen)
+            if report is not None and self._bot_may_trade:
+                self._judge_break(report)
+            if told.what == "opened" and self._record.fact(_STOP_SCHEDULED) and self._lifecycle.state in RUNNING:
+                self._record.set_fact(_STOP_SCHEDULED, None)
+                self._set_pause(None)
+                self._begin_closing(State.GRACEFUL, "stop scheduled before the open", "runner")
+        self._changed()
+
+    def books_behind(self, why: str) -> None:
+        """Something could not be recorded: pull it from the broker soon."""
+        log.error("books are behind the broker", why=why)
+        self._books_behind = True
+
+    def bot_gone(self) -> None:
+        """The bot's end of the line closed: nothing trades until a new bot has reconciled."""
+        with self._lock:
+            self._bot_may_trade = False
+            self.floor.view.lose()
+            self._reconcile_at = self._clock.now()
+            if self._lifecycle.state in WINDOWS:
+                self._lifecycle.follow_window(State.IDLE, "the bot process ended; it is started again")
+        self._changed()
+
+    def _end_of_feed(self, reason: str) -> None:
+        self.floor.view.end(reason)
+        if self._lifecycle.state in RUNNING:
+            self._begin_closing(State.GRACEFUL, reason, "market")

@@ -1,0 +1,71 @@
+"""How the failures of the services are told to a caller: one table from exception to problem."""
+
+from __future__ import annotations
+
+from sqlalchemy.exc import OperationalError
+
+from tbot_bot.api.errors import ApiError, Problem
+from tbot_bot.config.rotation import RotationError
+from tbot_bot.domain.audit import AuditUnavailableError, RefusedError
+from tbot_bot.domain.broker import BrokerError
+from tbot_bot.domain.lifecycle import TransitionRefusedError
+from tbot_bot.identity.errors import (
+    AdminExistsError,
+    InvalidInputError,
+    SessionEndedError,
+    SessionNotFoundError,
+    SetupTokenRefusedError,
+    TooManyAttemptsError,
+    WrongCredentialsError,
+)
+from tbot_bot.storage.secret_errors import SecretStoreError
+from tbot_bot.trading.kill_switch import KillSwitchError
+
+_UNCHANGED = "What was recorded before stands."
+_TABLE: tuple[tuple[type[Exception], int, str, str], ...] = (
+    (WrongCredentialsError, 401, "Sign-in was refused", ""),
+    (SetupTokenRefusedError, 401, "The setup token was refused", ""),
+    (SessionEndedError, 401, "Please sign in", ""),
+    (SessionNotFoundError, 404, "There is no such session", ""),
+    (AdminExistsError, 409, "Set-up is over", ""),
+    (RefusedError, 409, "This was refused", ""),
+    (TransitionRefusedError, 409, "Not possible now", "Reload the page to see where the bot stands."),
+    (KillSwitchError, 409, "The kill switch is in the way", ""),
+    (BrokerError, 503, "The broker did not answer", "Positions and orders there are unchanged. Try again in a moment."),
+    (AuditUnavailableError, 503, "The audit trail cannot be written", _UNCHANGED),
+    (SecretStoreError, 503, "Keys and secrets could not be changed", _UNCHANGED),
+    (RotationError, 503, "Keys and secrets could not be changed", _UNCHANGED),
+    (OperationalError, 503, "The disk or a database refused to write", f"{_UNCHANGED} Free some space and try again."),
+)
+
+
+def to_problem(error: Exception) -> Problem | None:
+    """The problem that tells `error`, None if it is not one that is expected."""
+    if isinstance(error, ApiError):
+        return error.problem
+    if isinstance(error, InvalidInputError):
+        return Problem(
+            status=422,
+            code=error.code,
+            title="Please look at the marked fields",
+            detail=str(error),
+            fields=error.fields,
+        )
+    if isinstance(error, TooManyAttemptsError):
+        return Problem(
+            status=429, code=error.code, title="Too many tries", detail=str(error), retry_after_s=error.retry_after_s
+        )
+    for kind, status, title, next_step in _TABLE:
+        if isinstance(error, kind):
+            detail = "" if isinstance(error, OperationalError) else str(error)
+            return Problem(status=status, code=_code(error), title=title, detail=detail, next_step=next_step)
+    return None
+
+
+def _code(error: Exception) -> str:
+    """The error's own code, else its class name in words: `KillLatchedError` -> `kill_latched`."""
+    own = getattr(error, "code", None)
+    if isinstance(own, str) and isinstance(error, RefusedError):
+        return own
+    name = type(error).__name__.removesuffix("Error")
+    return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name).lstrip("_")

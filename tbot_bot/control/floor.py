@@ -1,0 +1,188 @@
+"""The trading floor: the books, the broker, and the processes of venue and bot; there once a bot is configured."""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+import time
+from collections.abc import Callable
+from datetime import date
+from typing import Any
+
+import structlog
+
+from tbot_bot.accounting.ledger import Ledger
+from tbot_bot.api.bot_protocol import Begin, WireTrade
+from tbot_bot.api.wire import text_or_none
+from tbot_bot.brokers.registry import broker_kind
+from tbot_bot.brokers.setup import BrokerSetup
+from tbot_bot.control.bot_host import BotHost, Listener
+from tbot_bot.control.child import Child, Keeper, start_child
+from tbot_bot.control.foundation import Foundation
+from tbot_bot.control.market_view import MarketView
+from tbot_bot.domain.broker import Broker
+from tbot_bot.domain.gate import GateConditions
+from tbot_bot.domain.market import Instrument
+from tbot_bot.domain.orders import Book, OrderRole, client_order_id
+from tbot_bot.domain.time import to_rfc3339
+from tbot_bot.domain.trades import Trade
+from tbot_bot.monitoring.log_book import LogBook
+from tbot_bot.storage.ledger_database import LedgerDatabase
+from tbot_bot.strategies.registry import STRATEGIES
+from tbot_bot.trading.kill_switch import KillSwitch
+from tbot_bot.trading.order_service import OrderService
+
+log = structlog.get_logger("floor")
+STOP_TIMEOUT_S = 8.0
+
+
+class Floor:
+    """Everything that trading needs. `conditions` is asked what the runner knows before each order."""
+
+    def __init__(
+        self, foundation: Foundation, log_book: LogBook, conditions: Callable[[], GateConditions], listener: Listener
+    ) -> None:
+        self.configuration = foundation.configuration()
+        self.identity = self.configuration.identity
+        home = foundation.home
+        home.bot_logs(self.identity).mkdir(mode=0o750, parents=True, exist_ok=True)
+        log_book.attach(home.bot_logs(self.identity))
+        self.settings = foundation.trading_settings()
+        self.database = LedgerDatabase.open(home.ledger_database(self.identity))
+        self.ledger = Ledger(self.database, foundation.clock)
+        self.orders = OrderService(self.database, conditions, foundation.clock)
+        self.records = self.orders.records
+        self.kill_switch = KillSwitch(home.flags)
+        self.view = MarketView()
+        self.kind = broker_kind(self.configuration.BROKER_CODE)
+        self.broker: Broker = self.kind.connect(BrokerSetup(self.configuration, {}, home.venue_socket))
+        self.venue_ready = threading.Event()
+        self.venue_error: str | None = None
+        self._foundation = foundation
+        self._log_book = log_book
+        self._instruments: dict[str, Instrument] = {}
+        self.bot = BotHost(self.orders, self._begin, self.wire_trades, listener, log_book)
+        self.venue_keeper = Keeper("venue", self._start_venue) if self.kind.market_is_simulated else None
+        self.bot_keeper = Keeper("bot", self.bot.start)
+
+    # processes
+
+    def poll(self, *, bot: bool = True) -> None:
+        """Keep the venue, and with `bot` the bot, running."""
+        now_s = time.monotonic()
+        if self.venue_keeper is not None and self.venue_keeper.poll(now_s):
+            self.venue_ready.clear()
+        if bot and (self.venue_keeper is None or self.venue_ready.is_set()):
+            self.bot_keeper.poll(now_s)
+
+    def run_market(self) -> None:
+        """Start the simulated market's clock for the first time; later calls change nothing."""
+        if self.venue_keeper is not None and self.venue_keeper.child is not None:
+            self.venue_keeper.child.send(json.dumps({"command": "run"}))
+
+    def close(self) -> None:
+        """End the bot, which cancels its working entries, then the venue, and let go of the books."""
+        self.bot.hang_up()
+        self.bot_keeper.stop(STOP_TIMEOUT_S)
+        self.broker.close()
+        if self.venue_keeper is not None:
+            self.venue_keeper.stop(STOP_TIMEOUT_S)
+        self.database.close()
+
+    def _start_venue(self) -> Child:
+        home = self._foundation.home
+        home.venue.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.venue_error = None
+        command = [sys.executable, "-m", "tbot_bot.venue.main"]
+        command += ["--directory", str(home.venue), "--socket", str(home.venue_socket)]
+        child = start_child(
+            "venue",
+            command,
+            now_s=time.monotonic(),
+            on_line=self._venue_line,
+            on_output=lambda _line: self.venue_ready.set(),
+        )
+        child.send(json.dumps(self._venue_configuration()))
+        return child
+
+    def _venue_line(self, line: str) -> None:
+        self._log_book.write_line("venue", line)
+        try:
+            told = json.loads(line)
+        except ValueError:
+            told = {}
+        if isinstance(told, dict) and "error" in told:
+            self.venue_error = str(told["error"])
+
+    def _venue_configuration(self) -> dict[str, Any]:
+        chosen = self.configuration
+        replay = chosen.SIM_FEED == "replay"
+        return {
+            "feed": chosen.SIM_FEED,
+            "replay_dir": chosen.SIM_REPLAY_DIR if replay else None,
+            "speed": str(chosen.SIM_SPEED),
+            "seed": chosen.SIM_SEED,
+            "starting_cash": str(chosen.SIM_STARTING_CASH),
+            "sessions": [
+                {"day": one.day.isoformat(), "open_at": to_rfc3339(one.open_at), "close_at": to_rfc3339(one.close_at)}
+                for one in self._foundation.record.calendar()
+            ],
+        }
+
+    # what the bot is told
+
+    def _begin(self) -> Begin:
+        home = self._foundation.home
+        return Begin(
+            identity={
+                "entity": self.identity.entity,
+                "jurisdiction": self.identity.jurisdiction,
+                "broker": self.identity.broker,
+                "bot_id": self.identity.bot_id,
+            },
+            broker={"code": self.kind.code, "socket": str(home.venue_socket)},
+            settings=self.settings.model_dump(mode="json"),
+            armed=str(home.flags / "kill_armed"),
+            log_directory=str(home.bot_logs(self.identity)),
+            execution_cursor=self.records.execution_cursor(),
+        )
+
+    def wire_trades(self) -> list[WireTrade]:
+        """The open trades, for the bot to manage."""
+        return [self._wire_trade(trade) for trade in self.records.open_trades()]
+
+    def _wire_trade(self, trade: Trade) -> WireTrade:
+        return WireTrade(
+            trade_id=trade.trade_id,
+            symbol=trade.symbol,
+            strategy=trade.strategy,
+            side=trade.side,
+            quantity=str(trade.quantity),
+            entry_price=str(trade.entry_price),
+            stop_price=text_or_none(trade.stop_price),
+            target_price=text_or_none(trade.target_price),
+            number=self.orders.number_of(trade) or 1,
+            session_day=trade.session_day.isoformat(),
+            opened_at=to_rfc3339(trade.opened_at),
+        )
+
+    def counts(self, day: date) -> dict[str, int]:
+        """How many entries of each strategy and symbol are on record for a day, by `day/strategy/symbol`."""
+        found: dict[str, int] = {}
+        for strategy in (one.name for one in STRATEGIES):
+            for symbol in self.instruments():
+                number = 0
+                while self.records.order(
+                    client_order_id(Book.STRATEGY, strategy, symbol, day, number + 1, OrderRole.ENTRY)
+                ):
+                    number += 1
+                if number:
+                    found[f"{day.isoformat()}/{strategy}/{symbol}"] = number
+        return found
+
+    def instruments(self) -> dict[str, Instrument]:
+        """What can be traded, asked of the broker once."""
+        if not self._instruments:
+            self._instruments = {one.symbol: one for one in self.broker.instruments()}
+        return self._instruments

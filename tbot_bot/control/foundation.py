@@ -1,0 +1,118 @@
+"""What exists from the first start on: keys and secrets, audit trail, people, the runner's own record."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from tbot_bot.api.settings import Configuration, TradingSettings
+from tbot_bot.audit.trail import AuditTrail
+from tbot_bot.config.files import write_atomically
+from tbot_bot.config.key_generation import prepare_keys
+from tbot_bot.config.paths import Home
+from tbot_bot.config.rotation import RotationService
+from tbot_bot.config.secret_creation import BOT_IDENTITY, read_configuration, read_trading_settings
+from tbot_bot.domain.time import Clock
+from tbot_bot.identity.login import LogIn
+from tbot_bot.identity.passwords import PasswordHasher
+from tbot_bot.identity.sessions import Sessions
+from tbot_bot.identity.setup import SetupTokens
+from tbot_bot.identity.throttle import Throttle
+from tbot_bot.identity.users import EFFECT_KINDS, Users
+from tbot_bot.storage.audit_store import SqliteAuditStore
+from tbot_bot.storage.control_store import ControlStore
+from tbot_bot.storage.engine import migrate, open_sqlite
+from tbot_bot.storage.filesystem import Filesystem
+from tbot_bot.storage.generations import GenerationStore
+from tbot_bot.storage.user_store import SqliteUserStore
+
+
+class Epoch:
+    """A counter in a small file; the portal reuses what it was told only while the counter stands."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock = threading.Lock()
+        self._number = 0
+        self._run = os.urandom(8).hex()  # so that a restart never repeats an epoch
+
+    def bump(self) -> None:
+        """Everything the portal was told before is to be asked again."""
+        with self._lock:
+            self._number += 1
+            write_atomically(self._path, f"{self._run}-{self._number}\n".encode(), durable=False)
+
+
+class Foundation:
+    """Opens a home: makes generation 0 and the audit's first entry on an empty one, verifies both on any other.
+
+    Raises SecretStoreError, RotationError or AuditUnavailableError when the home is not as we left it: then nothing
+    may be served from it.
+    """
+
+    def __init__(self, home: Home, clock: Clock, *, state: Callable[[], str], password_cost: int) -> None:
+        self.home = home
+        self.clock = clock
+        self.epoch = Epoch(home.epoch)
+        self.record = ControlStore(open_sqlite(home.control_database))
+        self.secrets = GenerationStore(home.storage, clock=clock, filesystem=Filesystem())
+        recovery = prepare_keys(self.secrets)
+        audit_engine = open_sqlite(home.audit_database)
+        migrate(audit_engine, "audit")
+        self.audit = AuditTrail(SqliteAuditStore(audit_engine), clock, self._sign, state)
+        with self.secrets.current() as pinned:
+            self.audit.genesis(pinned.checkpoint_key().public_key)
+        users_engine = open_sqlite(home.users_database)
+        migrate(users_engine, "users")
+        store = SqliteUserStore(users_engine)
+        hasher = PasswordHasher(cost=password_cost)
+        throttle = Throttle(store, clock)
+        changed = self.epoch.bump
+        self.users = Users(store, hasher, throttle, self.audit, clock, changed=changed)
+        self.sessions = Sessions(store, hasher, throttle, self.audit, clock, changed=changed)
+        self.log_in = LogIn(store, self.sessions, hasher, throttle, self.audit, clock)
+        self.setup_tokens = SetupTokens(store, throttle, self.audit, clock)
+        self.rotation = RotationService(
+            self.secrets,
+            self.audit,
+            handlers=dict.fromkeys(EFFECT_KINDS, self.users.apply_effect),
+            readers=[self._note_generation],
+        )
+        self.generation = self.rotation.verify_at_start()
+        self.debris_removed = recovery.removed
+
+    def offer_setup_token(self) -> None:
+        """While there is no administrator, put a setup token where only the runner's user can read it."""
+        if self.users.admin_exists():
+            self.home.setup_token.unlink(missing_ok=True)
+            return
+        if self.setup_tokens.issued() and self.home.setup_token.exists():
+            return
+        write_atomically(self.home.setup_token, f"{self.setup_tokens.issue()}\n".encode(), mode=0o600)
+
+    def is_configured(self) -> bool:
+        """Whether a configuration was saved."""
+        with self.secrets.current() as pinned:
+            return BOT_IDENTITY in pinned.names
+
+    def configuration(self) -> Configuration:
+        """Return the saved configuration."""
+        with self.secrets.current() as pinned:
+            return read_configuration(pinned.read_all())
+
+    def trading_settings(self) -> TradingSettings:
+        """Return the trading settings in force."""
+        with self.secrets.current() as pinned:
+            return read_trading_settings(pinned.read_all())
+
+    def _sign(self, data: bytes) -> tuple[str, bytes]:
+        with self.secrets.current() as pinned:
+            key = pinned.checkpoint_key()
+        return hashlib.sha256(bytes.fromhex(key.public_key)).hexdigest()[:16], key.sign(data)
+
+    def _note_generation(self, number: int) -> None:
+        self.generation = number
+        self.epoch.bump()

@@ -1,0 +1,296 @@
+"""The runner: the privileged backend process. Owns keys, secrets, people, audit, books, lifecycle and system API."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import signal
+import sys
+import threading
+import time
+from datetime import datetime, timedelta
+from functools import partial
+from types import FrameType
+
+import structlog
+from prometheus_client import CollectorRegistry, Gauge
+
+from tbot_bot.api.status import ErrorEvent
+from tbot_bot.audit.trail import AuditTrail
+from tbot_bot.config.paths import Home
+from tbot_bot.config.rotation import RotationError
+from tbot_bot.control.clock import WallClock
+from tbot_bot.control.conductor import Conductor
+from tbot_bot.control.exit_codes import UNHELPABLE
+from tbot_bot.control.flags import PROVISION, START, STOP, Flag, FlagFolder
+from tbot_bot.control.foundation import Foundation
+from tbot_bot.control.judge import CallJudge
+from tbot_bot.control.lifecycle import Lifecycle
+from tbot_bot.control.lifeline import watch
+from tbot_bot.control.provisioning import Provisioning
+from tbot_bot.control.requests import Requests
+from tbot_bot.control.status_source import StatusSource
+from tbot_bot.control.system_api import Caller, SystemApi
+from tbot_bot.control.unsealer import Unsealer
+from tbot_bot.control.verbs_control import START as START_VERB
+from tbot_bot.control.verbs_control import ControlVerbs
+from tbot_bot.control.verbs_dashboard import DashboardVerbs
+from tbot_bot.control.verbs_sessions import SessionVerbs
+from tbot_bot.control.verbs_setup import SetupVerbs
+from tbot_bot.domain.audit import AuditPhase, AuditResult, AuditUnavailableError
+from tbot_bot.domain.lifecycle import TRANSITIONS, State, TransitionRefusedError
+from tbot_bot.monitoring.error_handler import ErrorHandler
+from tbot_bot.monitoring.log_book import LogBook, set_up
+from tbot_bot.storage.secret_errors import SecretStoreError
+from tbot_bot.trading.kill_switch import KillSwitchError
+
+log = structlog.get_logger("runner")
+TICK_S = 0.1
+STATUS_EVERY_S = 1.0
+HEAL_EVERY_S = 1.0
+PASSWORD_COST = 12
+_LAST_ERROR = "last_error"
+#: A person's opening of a log is one record; paging through it within this time is not another.
+LOG_READ_NOTED_FOR = timedelta(minutes=10)
+
+
+class HomeTakenError(Exception):
+    """Another runner has this home."""
+
+
+class Runner:
+    """One runner on one home; `run` returns once it was asked to stop."""
+
+    def __init__(self, home: Home, *, password_cost: int = PASSWORD_COST) -> None:
+        self._home = home
+        self._clock = WallClock()
+        self._stopping = threading.Event()
+        self._log_book = LogBook(home.system_logs, self._clock)
+        set_up(self._log_book.write, self._clock, "runner")
+        self._foundation = Foundation(home, self._clock, state=self._state_now, password_cost=password_cost)
+        self._lifecycle = Lifecycle(self._foundation.record, home, self._clock, self._state_changed)
+        self._requests = Requests(self._foundation.record)
+        self._conductor: Conductor | None = None
+        self._status: StatusSource | None = None
+        self._errors = ErrorHandler(self._remembered_error(), self._remember_error)
+        self._log_book.listen(self._errors.hear)
+        self._provisioning = Provisioning(self._foundation, self._lifecycle, self._open_floor)
+        self._flags = FlagFolder(home.flags, self._flag_refused)
+        self._metrics = CollectorRegistry()
+        self._log_reads: dict[tuple[str, str], datetime] = {}
+        self._measure()
+        self._api = self._make_api()
+        self._next_status_s = 0.0
+        self._next_heal_s = 0.0
+
+    def run(self) -> None:
+        """Serve and work until asked to stop, then end everything below us in order."""
+        state = self._lifecycle.boot()
+        self._foundation.offer_setup_token()
+        self._foundation.epoch.bump()
+        log.info("runner up", state=state, generation=self._foundation.generation)
+        if self._foundation.is_configured() and state not in (State.INITIALIZE, State.PROVISIONING):
+            self._open_floor()
+        self._api.prepare()
+        threading.Thread(target=self._api.serve, name="system-api", daemon=True).start()
+        while not self._stopping.wait(TICK_S):
+            self._tick()
+        self._shut_down()
+
+    def stop(self, *_signal: int | FrameType | None) -> None:
+        """Ask the loop to end."""
+        self._stopping.set()
+
+    # the loop
+
+    def _tick(self) -> None:
+        for flag in self._flags.consume():
+            self._obey(flag)
+        if self._provisioning.is_due:
+            self._provisioning.advance()
+        elif self._conductor is not None:
+            self._conductor.tick()
+        now_s = time.monotonic()
+        if now_s >= self._next_heal_s:
+            self._next_heal_s = now_s + HEAL_EVERY_S
+            self._heal()
+            self._foundation.audit.checkpoint_if_due()
+        if self._status is not None and now_s >= self._next_status_s:
+            self._next_status_s = now_s + STATUS_EVERY_S
+            self._status.publish()
+
+    def _heal(self) -> None:
+        found = self._lifecycle.heal_published_copy()
+        if found is None:
+            return
+        log.error("bot_state.txt was changed by someone else and was rewritten", found=found)
+        self._note("lifecycle.heal", "bot_state.txt", AuditResult.OK, before={"found": found})
+
+    def _obey(self, flag: Flag) -> None:
+        now = self._clock.now()
+        try:
+            if flag.name == STOP:
+                self._note("control.stop", "flag", AuditResult.OK)
+                if self._conductor is not None:
+                    self._conductor.stop("flag")
+                return
+            verb = {PROVISION: "provision", START: START_VERB}[flag.name]
+            actor = self._requests.use(flag.request_id or "", verb, now)
+            if actor is None:
+                self._flag_refused(flag.name, "its request is unknown, expired or used")
+                return
+            if flag.name == PROVISION:
+                self._provisioning.begin()
+            elif self._conductor is not None:
+                self._conductor.start(actor)
+            self._note(verb, flag.name, AuditResult.OK, actor=actor)
+        except (TransitionRefusedError, KillSwitchError, AuditUnavailableError) as error:
+            self._flag_refused(flag.name, str(error))
+
+    def _shut_down(self) -> None:
+        log.info("runner stopping")
+        if State.SHUTDOWN_TRIGGERED in TRANSITIONS[self._lifecycle.state]:
+            self._lifecycle.move(State.SHUTDOWN_TRIGGERED, "asked to stop")
+        if self._conductor is not None:
+            self._conductor.shut_down()
+        if self._lifecycle.state is State.SHUTDOWN_TRIGGERED:
+            self._lifecycle.move(State.SHUTDOWN, "stopped")
+        self._foundation.audit.checkpoint()
+        self._api.stop()
+
+    # composition
+
+    def _open_floor(self) -> Conductor:
+        if self._conductor is None:
+            self._conductor = Conductor(self._foundation, self._lifecycle, self._log_book, self._publish_soon)
+            self._status = StatusSource(self._foundation, self._lifecycle, self._conductor, self._errors)
+        return self._conductor
+
+    def _make_api(self) -> SystemApi:
+        unsealer = Unsealer(self._foundation, self._requests)
+        dashboard = DashboardVerbs(self._desk, self._log_book, self._metrics, self._note_log_read)
+        setup = SetupVerbs(self._foundation, self._lifecycle, self._provisioning, unsealer, self._requests)
+        control = ControlVerbs(self._foundation, self._lifecycle, lambda: self._conductor, self._requests)
+        sessions = SessionVerbs(self._foundation, unsealer)
+        handlers = setup.handlers() | sessions.handlers() | dashboard.handlers() | control.handlers()
+        judge = CallJudge(self._foundation, self._lifecycle)
+        return SystemApi(self._home.runner_socket, handlers, judge, frozenset({os.getuid()}))
+
+    def _desk(self) -> tuple[Conductor, StatusSource]:
+        conductor = self._open_floor()
+        if self._status is None:
+            raise RuntimeError("the floor is open, so there is a status source")
+        return conductor, self._status
+
+    def _measure(self) -> None:
+        uptime = Gauge("tbot_runner_uptime_seconds", "Seconds since the runner started", registry=self._metrics)
+        generation = Gauge("tbot_secrets_generation", "Generation of keys and secrets", registry=self._metrics)
+        alerts = Gauge("tbot_alerts", "Alerts since the start", ["level"], registry=self._metrics)
+        started_s = time.monotonic()
+        uptime.set_function(lambda: time.monotonic() - started_s)
+        generation.set_function(lambda: self._foundation.generation)
+        for level in self._errors.counts():
+            alerts.labels(level).set_function(partial(self._alerts, level))
+
+    def _alerts(self, level: str) -> int:
+        return self._errors.counts()[level]
+
+    # what happened
+
+    def _state_now(self) -> str:
+        return self._lifecycle.state if hasattr(self, "_lifecycle") else State.INITIALIZE
+
+    def _state_changed(self, source: State, target: State) -> None:
+        self._foundation.epoch.bump()
+        self._publish_soon()
+        try:
+            self._note("lifecycle.move", target, AuditResult.OK, before={"state": source})
+        except AuditUnavailableError:
+            log.exception("a state change could not be audited", source=source, target=target)
+
+    def _publish_soon(self) -> None:
+        self._next_status_s = 0.0
+
+    def _flag_refused(self, name: str, reason: str) -> None:
+        log.warning("a flag was refused", flag=name, why=reason)
+        self._note("flag.refuse", name, AuditResult.REFUSED, reason=reason)
+
+    def _note(
+        self,
+        verb: str,
+        target: str,
+        result: AuditResult,
+        *,
+        actor: str = "runner",
+        reason: str = "",
+        before: dict[str, object] | None = None,
+    ) -> None:
+        self._audit.record(
+            verb=verb,
+            phase=AuditPhase.EVENT,
+            actor=actor,
+            target=target,
+            result=result,
+            reason=reason,
+            before=before,
+            generation=self._foundation.generation,
+        )
+
+    @property
+    def _audit(self) -> AuditTrail:
+        return self._foundation.audit
+
+    def _note_log_read(self, caller: Caller, name: str) -> None:
+        now = self._clock.now()
+        key = (caller.actor, name)
+        self._log_reads = {known: at for known, at in self._log_reads.items() if now - at < LOG_READ_NOTED_FOR}
+        if key not in self._log_reads:
+            self._log_reads[key] = now
+            self._note("logs.open", name, AuditResult.OK, actor=caller.actor)
+
+    def _remembered_error(self) -> ErrorEvent | None:
+        kept = self._foundation.record.fact(_LAST_ERROR)
+        return None if kept is None else ErrorEvent.model_validate_json(kept)
+
+    def _remember_error(self, event: ErrorEvent) -> None:
+        self._foundation.record.set_fact(_LAST_ERROR, event.model_dump_json())
+
+
+def take_home(home: Home) -> int:
+    """Lock the home for this process; the kernel lets go when we end, however we end."""
+    home.control.mkdir(mode=0o750, parents=True, exist_ok=True)
+    home.flags.mkdir(mode=0o770, exist_ok=True)
+    descriptor = os.open(home.runner_lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        owner = os.pread(descriptor, 32, 0).decode("ascii", "replace").strip()
+        os.close(descriptor)
+        raise HomeTakenError(
+            f"Another runner (process {owner or 'unknown'}) has the home {home.root}. Stop it first, or use another "
+            "home: TBOT_HOME=/another/folder make run"
+        ) from error
+    os.ftruncate(descriptor, 0)
+    os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+    return descriptor
+
+
+def main() -> int:
+    """Run until asked to stop; UNHELPABLE when something outside must change first."""
+    os.umask(0o027)
+    home = Home.from_environment()
+    try:
+        take_home(home)
+        runner = Runner(home)
+    except (HomeTakenError, SecretStoreError, RotationError, AuditUnavailableError) as error:
+        sys.stderr.write(f"Cannot start: {error}\n")
+        return UNHELPABLE
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, runner.stop)
+    watch(runner.stop)
+    runner.run()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,154 @@
+"""Gathers the facts of the status document and publishes it; the same document answers the portal."""
+
+from __future__ import annotations
+
+import threading
+from datetime import datetime, timedelta
+
+import structlog
+
+from tbot_bot.api.status import CacheStatus, StatusDocument, StrategyStatus
+from tbot_bot.config.files import write_atomically
+from tbot_bot.control.conductor import Conductor
+from tbot_bot.control.foundation import Foundation
+from tbot_bot.control.lifecycle import Lifecycle
+from tbot_bot.domain.broker import BrokerError
+from tbot_bot.domain.intents import Window
+from tbot_bot.domain.orders import BrokerAccount
+from tbot_bot.domain.trades import Result
+from tbot_bot.monitoring.error_handler import ErrorHandler
+from tbot_bot.monitoring.status_bot import BotFacts, SystemFacts, build_document
+from tbot_bot.monitoring.watchdog_bot import judge as judge_health
+from tbot_bot.strategies.registry import STRATEGIES
+from tbot_bot.trading.float_bot import deployed, float_deviation_pct
+
+log = structlog.get_logger("status")
+#: Equity and cash are asked of the broker at most this often.
+ACCOUNT_EVERY = timedelta(seconds=2)
+
+
+class StatusSource:
+    """Builds the document when asked and writes `status.json` when it was told to publish."""
+
+    def __init__(
+        self, foundation: Foundation, lifecycle: Lifecycle, conductor: Conductor, errors: ErrorHandler
+    ) -> None:
+        self._foundation = foundation
+        self._lifecycle = lifecycle
+        self._conductor = conductor
+        self._errors = errors
+        self._clock = foundation.clock
+        self._started_at = foundation.clock.now()
+        self._path = foundation.home.status_document(conductor.floor.identity)
+        self._account: BrokerAccount | None = None
+        self._account_at: datetime | None = None
+        self._lock = threading.Lock()
+        self._document: StatusDocument | None = None
+
+    def publish(self) -> StatusDocument:
+        """Build the document afresh, write it, and let the portal know."""
+        document = self._build()
+        with self._lock:
+            self._document = document
+            write_atomically(self._path, document.model_dump_json().encode(), mode=0o640, durable=False)
+        return document
+
+    def document(self) -> StatusDocument:
+        """The newest document."""
+        return self._document or self.publish()
+
+    def _build(self) -> StatusDocument:
+        now = self._clock.now()
+        system = SystemFacts(
+            now=now,
+            started_at=self._started_at,
+            state=self._lifecycle.state,
+            state_reason=self._lifecycle.reason,
+            state_since=self._lifecycle.since,
+            generation=self._foundation.generation,
+            last_error=self._errors.last,
+            alert_counts=self._errors.counts(),
+        )
+        return build_document(system, self._bot(now))
+
+    def _bot(self, now: datetime) -> BotFacts:
+        conductor, floor = self._conductor, self._conductor.floor
+        seen = floor.view.seen
+        figures = conductor.day.figures(seen)
+        allotted = conductor.day.allotted_float(seen)
+        trades = floor.records.open_trades()
+        held = {trade.symbol: trade.quantity for trade in trades}
+        sessions = floor.records.session_results(1)
+        today = floor.records.results(figures.day).result if figures.day else (sessions[0].result if sessions else None)
+        last = floor.records.last_reconciliation()
+        account = self._account_now(now)
+        chosen = floor.configuration
+        return BotFacts(
+            name=str(floor.identity),
+            broker=floor.kind.name,
+            simulated=floor.kind.market_is_simulated,
+            market_speed=str(chosen.SIM_SPEED) if floor.kind.market_is_simulated else None,
+            market_seed=chosen.SIM_SEED if chosen.SIM_FEED == "synthetic" else None,
+            float_allocation=allotted,
+            float_deviation_pct=float_deviation_pct(deployed(held, seen.marks), allotted),
+            defense_mode=floor.settings.DEFENSE_MODE_ACTIVE,
+            armed=floor.kill_switch.is_armed(),
+            triggered=conductor.kill_triggered(),
+            paused_because=conductor.paused_because(),
+            today=today,
+            ever=floor.records.lifetime().result,
+            trading_since=conductor.trading_since(),
+            threshold=figures.threshold,
+            unrealised=figures.unrealised,
+            equity=account.equity if account else None,
+            cash=account.cash if account else None,
+            open_positions=len(trades),
+            open_orders=len(floor.records.open_orders()),
+            max_trades=conductor.day.limits().max_trades,
+            api=judge_health(seen.heartbeat, now),
+            latency_ms=seen.heartbeat.latency_ms if seen.heartbeat else None,
+            strategy=seen.strategy if seen.window is not Window.IDLE else None,
+            strategies=self._strategies(today),
+            last_trade_id=floor.records.last_trade_id(),
+            session=seen.session,
+            market_time=seen.market_time,
+            market_open=seen.is_open,
+            market_note=seen.ended_reason,
+            tied_out_at=last.recorded_at if last else None,
+            tied_out=last.is_clean if last else None,
+            trial_balance_ok=floor.ledger.trial_balance().balanced,
+            universe=CacheStatus.UP_TO_DATE if floor.kind.market_is_simulated else CacheStatus.UNKNOWN,
+            troubles=self._troubles(),
+        )
+
+    def _strategies(self, today: Result | None) -> list[StrategyStatus]:
+        seen = self._conductor.floor.view.seen
+        alone = len(STRATEGIES) == 1  # then the book's results are that strategy's
+        return [
+            StrategyStatus(
+                name=one.name,
+                enabled=True,
+                window=seen.window if seen.strategy == one.name else Window.IDLE,
+                trades_today=today.trades_closed if alone and today else None,
+                win_rate_pct=str(today.win_rate_pct) if alone and today and today.win_rate_pct is not None else None,
+                realised_pnl=str(today.pnl) if alone and today else None,
+            )
+            for one in STRATEGIES
+        ]
+
+    def _troubles(self) -> tuple[str, ...]:
+        conductor = self._conductor
+        found = [conductor.break_found] if conductor.break_found else []
+        if conductor.boot is not None and not conductor.boot.may_trade:
+            found += list(conductor.boot.sentences)
+        return tuple(dict.fromkeys(found))
+
+    def _account_now(self, now: datetime) -> BrokerAccount | None:
+        if self._account_at is None or now - self._account_at >= ACCOUNT_EVERY:
+            self._account_at = now
+            try:
+                self._account = self._conductor.floor.broker.account()
+            except BrokerError as error:
+                self._account = None
+                log.warning("equity is unknown: the broker did not answer", why=str(error))
+        return self._account

@@ -1,0 +1,184 @@
+"""Verbs of the acts: preview, start's request, pause, resume, cancel closing, sign residuals, reset."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from tbot_bot.api.control import Act, ActOutcome, ActRequest, AskPreview, ControlState, Issued, Preview
+from tbot_bot.api.errors import ApiError
+from tbot_bot.api.model import Message, Nothing
+from tbot_bot.control.conductor import Conductor
+from tbot_bot.control.foundation import Foundation
+from tbot_bot.control.lifecycle import Lifecycle
+from tbot_bot.control.requests import LIFETIME, Requests
+from tbot_bot.control.system_api import Caller, Handler
+from tbot_bot.domain.audit import AuditPhase
+from tbot_bot.domain.lifecycle import State
+from tbot_bot.domain.time import from_rfc3339, to_rfc3339
+from tbot_bot.trading.preview import PreviewFacts, preview
+
+START = "control.start"
+
+
+class ControlVerbs:
+    """The handlers; `conductor` answers None before a bot is configured."""
+
+    def __init__(
+        self,
+        foundation: Foundation,
+        lifecycle: Lifecycle,
+        conductor: Callable[[], Conductor | None],
+        requests: Requests,
+    ) -> None:
+        self._foundation = foundation
+        self._lifecycle = lifecycle
+        self._conductor = conductor
+        self._requests = requests
+
+    def handlers(self) -> dict[str, Handler]:
+        """The verbs answered here."""
+        return {
+            "control.state": self._state,
+            "control.preview": self._preview,
+            "control.issue_start": self._issue_start,
+            "control.record_act": self._record_act,
+            "control.pause": self._pause,
+            "control.resume": self._resume,
+            "control.cancel_closing": self._cancel_closing,
+            "control.sign_residuals": self._sign_residuals,
+            "control.reset": self._reset,
+        }
+
+    def _state(self, _caller: Caller, _nothing: Message) -> ControlState:
+        conductor = self._conductor()
+        in_error = self._lifecycle.state is State.ERROR
+        last_good = self._lifecycle.last_good_state()
+        return ControlState(
+            state=self._lifecycle.state,
+            paused=conductor is not None and conductor.paused_because() is not None,
+            kill_armed=conductor is not None and conductor.floor.kill_switch.is_armed(),
+            kill_triggered=conductor is not None and conductor.kill_triggered() is not False,
+            acts=[act for act in Act if conductor and preview(act, self._facts(conductor)).allowed],
+            closing=conductor.closing_report() if conductor else None,
+            error=self._lifecycle.reason if in_error else None,
+            last_good_state=last_good if in_error else None,
+        )
+
+    def _preview(self, _caller: Caller, asked: AskPreview) -> Preview:
+        return preview(asked.act, self._facts(self._bot()))
+
+    def _issue_start(self, caller: Caller, _nothing: Message) -> Issued:
+        now = self._foundation.clock.now()
+        self._require_allowed(Act.START)
+        self._note(caller, Act.START, AuditPhase.INTENT)
+        return Issued(request_id=self._requests.issue(START, caller.actor, now), expires_at=to_rfc3339(now + LIFETIME))
+
+    def _record_act(self, caller: Caller, asked: AskPreview) -> Nothing:
+        self._note(caller, asked.act, AuditPhase.INTENT)
+        return Nothing()
+
+    def _pause(self, caller: Caller, asked: ActRequest) -> ActOutcome:
+        reason = asked.reason or f"paused by {caller.actor}"
+        return self._act(caller, Act.PAUSE, asked, lambda bot: bot.pause(reason), "No new entries; exits are managed.")
+
+    def _resume(self, caller: Caller, asked: ActRequest) -> ActOutcome:
+        return self._act(caller, Act.RESUME, asked, lambda bot: bot.resume(), "Entries are allowed again.")
+
+    def _cancel_closing(self, caller: Caller, asked: ActRequest) -> ActOutcome:
+        return self._act(
+            caller,
+            Act.CANCEL_CLOSING,
+            asked,
+            lambda bot: bot.cancel_closing(caller.actor),
+            "Closing was cancelled; open positions are managed again.",
+        )
+
+    def _sign_residuals(self, caller: Caller, asked: ActRequest) -> ActOutcome:
+        return self._act(
+            caller,
+            Act.SIGN_RESIDUALS,
+            asked,
+            lambda bot: bot.sign_residuals(caller.actor),
+            "The positions that are left were signed off; they stay at the broker and in the books.",
+        )
+
+    def _reset(self, caller: Caller, asked: ActRequest) -> ActOutcome:
+        bot = self._bot()
+        wanted = str(bot.floor.identity)
+        if asked.typed.strip() != wanted:
+            raise ApiError.of(
+                422, "typed_wrong", "The name does not match", fields={"typed": f"Type {wanted} to confirm."}
+            )
+        if not asked.reason.strip():
+            raise ApiError.of(
+                422, "reason_missing", "A reason is needed", fields={"reason": "Say why, in a few words."}
+            )
+        until = caller.verdict.stepped_up_until
+        if until is None or from_rfc3339(until) < self._foundation.clock.now():
+            raise ApiError.of(403, "step_up_needed", "Your password is needed again", "", "Type your password below.")
+        hold = bot.reset_hold_left()
+        if hold:
+            seconds = int(hold.total_seconds()) + 1
+            raise ApiError.of(
+                409, "reset_too_soon", "Not yet", f"Wait {seconds} s after the kill is over.", retry_after_s=seconds
+            )
+        return self._act(
+            caller, Act.RESET, asked, lambda one: one.reset(caller.actor), "Reset. Press Start when you want to trade."
+        )
+
+    def _act(
+        self, caller: Caller, act: Act, asked: ActRequest, do: Callable[[Conductor], None], message: str
+    ) -> ActOutcome:
+        bot = self._bot()
+        self._require_allowed(act)
+        before = {"state": str(self._lifecycle.state)}
+        with self._foundation.audit.act(
+            verb=f"control.{act}",
+            actor=caller.actor,
+            role=caller.verdict.role or "",
+            address=caller.address,
+            target=str(bot.floor.identity),
+            request_id=caller.request_id,
+        ) as record:
+            record.before = before
+            record.detail = {"reason": asked.reason}
+            do(bot)
+            record.after = {"state": str(self._lifecycle.state)}
+        return ActOutcome(state=self._lifecycle.state, message=message)
+
+    def _require_allowed(self, act: Act) -> None:
+        shown = preview(act, self._facts(self._bot()))
+        if not shown.allowed:
+            raise ApiError.of(
+                409, "act_refused", "Not possible now", shown.refusal, "Reload to see where the bot stands."
+            )
+
+    def _bot(self) -> Conductor:
+        conductor = self._conductor()
+        if conductor is None:
+            raise ApiError.of(409, "no_bot", "No bot is set up", "", "Finish the configuration first.")
+        return conductor
+
+    def _facts(self, conductor: Conductor) -> PreviewFacts:
+        floor, seen = conductor.floor, conductor.floor.view.seen
+        return PreviewFacts(
+            state=self._lifecycle.state,
+            paused=conductor.paused_because() is not None,
+            killed=conductor.kill_triggered() is not False,
+            market_open=seen.is_open,
+            opens_at=seen.session.open_at if seen.session and not seen.is_open else None,
+            trades=floor.records.open_trades(),
+            orders=floor.records.open_orders(),
+            marks=seen.marks,
+            name=str(floor.identity),
+        )
+
+    def _note(self, caller: Caller, act: Act, phase: AuditPhase) -> None:
+        self._foundation.audit.record(
+            verb=f"control.{act}",
+            phase=phase,
+            actor=caller.actor,
+            role=caller.verdict.role or "",
+            address=caller.address,
+            request_id=caller.request_id,
+        )

@@ -1,0 +1,214 @@
+"""Verbs of what the dashboard shows: status, equity, trades, logs, metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+
+from prometheus_client import CollectorRegistry, generate_latest
+
+from tbot_bot.api.errors import ApiError
+from tbot_bot.api.logs import AskLog, LogName, LogNames, LogPage
+from tbot_bot.api.model import Message, Nothing
+from tbot_bot.api.status import (
+    AskSeries,
+    DayResult,
+    DaySeries,
+    EquityPoint,
+    EquitySeries,
+    MetricsText,
+    StatusDocument,
+)
+from tbot_bot.api.trades import AskTrade, AskTrades, FillRow, PostingRow, TradeDetail, TradePage, TradeRow
+from tbot_bot.api.wire import text_or_none
+from tbot_bot.control.conductor import Conductor
+from tbot_bot.control.status_source import StatusSource
+from tbot_bot.control.system_api import Caller, Handler
+from tbot_bot.control.trading_day import trade_unrealised
+from tbot_bot.domain.money import Price
+from tbot_bot.domain.orders import Side
+from tbot_bot.domain.time import to_rfc3339
+from tbot_bot.domain.trades import Trade
+from tbot_bot.monitoring.log_book import LogBook
+from tbot_bot.monitoring.log_reader import read_log
+from tbot_bot.storage.trade_reports import TradeReports
+
+_BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
+_END = datetime(9000, 1, 1, tzinfo=UTC)
+_SIDES = {Side.BUY: "long", Side.SELL: "short"}
+LOG_TITLES = {
+    "system": "System",
+    "open": "Strategy open",
+    "mid": "Strategy mid",
+    "close": "Strategy close",
+    "error_tracebacks": "Error tracebacks",
+    "unresolved_orders": "Unresolved orders",
+}
+
+
+class DashboardVerbs:
+    """The handlers; `desk` gives conductor, status and reports once the bot is configured."""
+
+    def __init__(
+        self,
+        desk: Callable[[], tuple[Conductor, StatusSource]],
+        log_book: LogBook,
+        metrics: CollectorRegistry,
+        note_log_read: Callable[[Caller, str], None],
+    ) -> None:
+        self._desk = desk
+        self._log_book = log_book
+        self._metrics = metrics
+        self._note_log_read = note_log_read
+
+    def handlers(self) -> dict[str, Handler]:
+        """The verbs answered here."""
+        return {
+            "status.document": self._document,
+            "status.equity": self._equity,
+            "status.days": self._days,
+            "trades.open": self._open,
+            "trades.closed": self._closed,
+            "trades.detail": self._detail,
+            "logs.names": self._log_names,
+            "logs.read": self._log,
+            "metrics.text": self._metrics_text,
+        }
+
+    def _document(self, _caller: Caller, _nothing: Message) -> StatusDocument:
+        return self._desk()[1].document()
+
+    def _equity(self, _caller: Caller, asked: AskSeries) -> EquitySeries:
+        conductor, _ = self._desk()
+        points = conductor.floor.records.equity_curve(_BEGINNING, _END, asked.limit)
+        return EquitySeries(items=[EquityPoint(at=to_rfc3339(one.at), equity=str(one.equity)) for one in points])
+
+    def _days(self, _caller: Caller, asked: AskSeries) -> DaySeries:
+        conductor, _ = self._desk()
+        found = conductor.floor.records.session_results(asked.limit)
+        return DaySeries(
+            items=[
+                DayResult(
+                    day=one.day.isoformat(),
+                    pnl=str(one.result.pnl),
+                    fees=str(one.result.fees),
+                    trades=one.result.trades_closed,
+                    wins=one.result.wins,
+                )
+                for one in reversed(found)
+            ]
+        )
+
+    def _open(self, _caller: Caller, _nothing: Nothing) -> TradePage:
+        conductor, _ = self._desk()
+        trades = conductor.floor.records.open_trades()
+        return TradePage(items=_rows(trades, conductor))
+
+    def _closed(self, _caller: Caller, asked: AskTrades) -> TradePage:
+        conductor, _ = self._desk()
+        page = _reports(conductor).closed_trades(
+            before=_cursor(asked.cursor),
+            limit=asked.limit,
+            symbol=asked.symbol,
+            strategy=asked.strategy,
+            day=asked.day,
+        )
+        return TradePage(items=_rows(page.items, conductor), next=text_or_none(page.next))
+
+    def _detail(self, _caller: Caller, asked: AskTrade) -> TradeDetail:
+        conductor, _ = self._desk()
+        trade = conductor.floor.records.trade(asked.trade_id)
+        if trade is None:
+            raise ApiError.of(404, "no_such_trade", "There is no such trade", asked.trade_id, "Go back to the list.")
+        reports = _reports(conductor)
+        return TradeDetail(
+            trade=_rows([trade], conductor)[0],
+            fills=[
+                FillRow(
+                    execution_id=one.execution_id,
+                    client_order_id=one.client_order_id,
+                    role=one.role,
+                    side=one.side,
+                    quantity=str(one.quantity),
+                    price=str(one.price),
+                    fee=str(one.fee),
+                    at=to_rfc3339(one.at),
+                )
+                for one in reports.fills(trade.trade_id)
+            ],
+            postings=[
+                PostingRow(
+                    event_seq=one.event_seq,
+                    txn_id=one.txn_id,
+                    account=one.account,
+                    account_name=one.account_name,
+                    value=str(one.value),
+                    quantity=str(one.quantity) if one.quantity else None,
+                    commodity=one.commodity,
+                )
+                for one in reports.postings(trade.trade_id)
+            ],
+        )
+
+    def _log_names(self, _caller: Caller, _nothing: Message) -> LogNames:
+        return LogNames(
+            items=[
+                LogName(name=name, title=LOG_TITLES[name], size_bytes=path.stat().st_size if path.exists() else 0)
+                for name, path in self._log_book.paths().items()
+            ]
+        )
+
+    def _log(self, caller: Caller, asked: AskLog) -> LogPage:
+        path = self._log_book.paths().get(asked.name)
+        if path is None:
+            raise ApiError.of(404, "no_such_log", "There is no such log", asked.name, "Choose one from the list.")
+        if asked.after is None:  # following the end of a log that was opened is not opening it again
+            self._note_log_read(caller, asked.name)
+        return read_log(path, asked)
+
+    def _metrics_text(self, _caller: Caller, _nothing: Message) -> MetricsText:
+        return MetricsText(text=generate_latest(self._metrics).decode())
+
+
+def _reports(conductor: Conductor) -> TradeReports:
+    return TradeReports(conductor.floor.database.engine)
+
+
+def _cursor(text: str | None) -> int | None:
+    if text is None:
+        return None
+    if not text.isdecimal():
+        raise ApiError.of(
+            400, "bad_cursor", "This page does not exist", "The cursor is not one of ours.", "Start over."
+        )
+    return int(text)
+
+
+def _rows(trades: Sequence[Trade], conductor: Conductor) -> list[TradeRow]:
+    marks = conductor.floor.view.seen.marks
+    reasons = _reports(conductor).entry_reasons([trade.trade_id for trade in trades])
+    return [_row(trade, marks.get(trade.symbol), reasons.get(trade.trade_id, "")) for trade in trades]
+
+
+def _row(trade: Trade, mark: Price | None, entry_reason: str) -> TradeRow:
+    is_open = trade.closed_at is None
+    quantity = trade.quantity if is_open else trade.entry_quantity
+    return TradeRow(
+        trade_id=trade.trade_id,
+        symbol=trade.symbol,
+        strategy=trade.strategy,
+        side=_SIDES[trade.side],
+        quantity=str(quantity),
+        entry_price=str(trade.entry_price),
+        exit_price=text_or_none(trade.exit_price),
+        mark=text_or_none(mark) if is_open else None,
+        stop_price=text_or_none(trade.stop_price),
+        target_price=text_or_none(trade.target_price),
+        fees=str(trade.fees),
+        realised_pnl=str(trade.realised_pnl),
+        unrealised_pnl=str(trade_unrealised(trade, mark)) if is_open and mark is not None else None,
+        opened_at=to_rfc3339(trade.opened_at),
+        closed_at=None if trade.closed_at is None else to_rfc3339(trade.closed_at),
+        entry_reason=entry_reason,
+        close_reason=trade.close_reason,
+    )

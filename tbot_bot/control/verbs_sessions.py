@@ -1,0 +1,139 @@
+"""Verbs of login, sessions and one's own account."""
+
+from __future__ import annotations
+
+from tbot_bot.api.errors import not_signed_in
+from tbot_bot.api.model import Message, Nothing
+from tbot_bot.api.permissions import Role
+from tbot_bot.api.sessions import (
+    Account,
+    AskVerdict,
+    ChangePassword,
+    EndSession,
+    LoggedIn,
+    LogIn,
+    OwnSession,
+    OwnSessions,
+    Rotated,
+    SteppedUp,
+    StepUp,
+    Verdict,
+)
+from tbot_bot.control.foundation import Foundation
+from tbot_bot.control.system_api import Caller, Handler
+from tbot_bot.control.unsealer import Unsealer
+from tbot_bot.domain.time import to_rfc3339
+from tbot_bot.identity.sessions import OpenedSession
+
+
+class SessionVerbs:
+    """The handlers."""
+
+    def __init__(self, foundation: Foundation, unsealer: Unsealer) -> None:
+        self._foundation = foundation
+        self._unsealer = unsealer
+
+    def handlers(self) -> dict[str, Handler]:
+        """The verbs answered here."""
+        return {
+            "session.log_in": self._log_in,
+            "session.verdict": self._verdict,
+            "session.log_out": self._log_out,
+            "session.list": self._list,
+            "session.end": self._end,
+            "session.step_up": self._step_up,
+            "account.view": self._account,
+            "account.change_password": self._change_password,
+        }
+
+    def _log_in(self, caller: Caller, asked: LogIn) -> LoggedIn:
+        params = {"username": asked.username, "user_agent": asked.user_agent}
+        secret = self._unsealer.open(caller, "session.log_in", asked.sealed, params)
+        log_in = self._foundation.log_in
+        if "recovery_code" in secret:
+            opened = log_in.log_in_with_recovery_code(
+                asked.username, secret["recovery_code"], address=caller.address, user_agent=asked.user_agent
+            )
+        else:
+            opened = log_in.log_in(
+                asked.username, secret.get("password", ""), address=caller.address, user_agent=asked.user_agent
+            )
+        return _logged_in(opened)
+
+    def _verdict(self, caller: Caller, _asked: AskVerdict) -> Verdict:
+        return caller.verdict
+
+    def _log_out(self, caller: Caller, _nothing: Message) -> Nothing:
+        if caller.session:
+            self._foundation.sessions.log_out(caller.session)
+        return Nothing()
+
+    def _list(self, caller: Caller, _nothing: Message) -> OwnSessions:
+        return OwnSessions(
+            items=[
+                OwnSession(
+                    handle=one.handle,
+                    device=one.device,
+                    address=one.address,
+                    created_at=to_rfc3339(one.created_at),
+                    last_seen_at=to_rfc3339(one.last_seen_at),
+                    current=one.current,
+                )
+                for one in self._foundation.sessions.own(_session(caller))
+            ]
+        )
+
+    def _end(self, caller: Caller, asked: EndSession) -> Nothing:
+        self._foundation.sessions.end(_session(caller), asked.handle)
+        return Nothing()
+
+    def _step_up(self, caller: Caller, asked: StepUp) -> SteppedUp:
+        secret = self._unsealer.open(caller, "session.step_up", asked.sealed, {})
+        opened = self._foundation.sessions.step_up(_session(caller), secret.get("password", ""))
+        until = opened.verdict.stepped_up_until or self._foundation.clock.now()
+        return SteppedUp(session=opened.session_id, until=to_rfc3339(until))
+
+    def _account(self, caller: Caller, _nothing: Message) -> Account:
+        user = self._foundation.users.user(caller.verdict.user_id or 0)
+        if user is None:
+            raise not_signed_in()
+        return Account(
+            username=user.display,
+            email=user.email,
+            role=Role(user.role),
+            created_at=to_rfc3339(user.created_at),
+            password_changed_at=to_rfc3339(user.password_changed_at),
+            recovery_codes_left=self._foundation.users.recovery_codes_left(user.id),
+        )
+
+    def _change_password(self, caller: Caller, asked: ChangePassword) -> Rotated:
+        secret = self._unsealer.open(caller, "account.change_password", asked.sealed, {})
+        effect = self._foundation.users.prepare_password_change(
+            caller.verdict.user_id or 0,
+            secret.get("current", ""),
+            secret.get("new", ""),
+            session_id=caller.session,
+            address=caller.address,
+        )
+        committed = self._foundation.rotation.rotate(
+            dict,
+            request_id=caller.request_id,
+            reason="password changed",
+            actor=caller.actor,
+            target=caller.actor,
+            after_effects=[effect],
+        )
+        return Rotated(generation=committed.number)
+
+
+def _session(caller: Caller) -> str:
+    if caller.session is None:
+        raise not_signed_in()
+    return caller.session
+
+
+def _logged_in(opened: OpenedSession) -> LoggedIn:
+    user, role = opened.verdict.user, opened.verdict.role
+    if user is None or role is None:
+        raise not_signed_in()
+    return LoggedIn(session=opened.session_id, username=user.display, role=role)

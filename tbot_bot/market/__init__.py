@@ -1,0 +1,1 @@
+"""Facts about markets that are the same for every broker: the exchange calendar."""

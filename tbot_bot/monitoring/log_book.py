@@ -1,0 +1,156 @@
+"""Logs as JSON lines: one system log, one for each strategy, one for errors, one for unresolved orders.
+
+A record goes to `system.log` and, by what it carries, to others: a `strategy` to that strategy's log, an `exception`
+to `error_tracebacks.log`, `unresolved` true to `unresolved_orders.log`.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+from collections.abc import Callable, Mapping, MutableMapping
+from logging.handlers import RotatingFileHandler
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from tbot_bot.domain.time import Clock, to_rfc3339
+
+FILE_BYTES_MAX = 8 * 1024 * 1024
+FILES_KEPT = 9
+SYSTEM, ERRORS, UNRESOLVED = "system", "error_tracebacks", "unresolved_orders"
+STRATEGY_LOGS = ("open", "mid", "close")
+REDACTED = "[redacted]"
+_SECRET_WORDS = ("password", "secret", "token", "recovery_code", "api_key", "cookie", "authorization")
+
+Record = Mapping[str, Any]
+
+
+class RotatingLines:
+    """A log file that starts anew at 8 MiB and keeps nine predecessors."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
+        self._handler = RotatingFileHandler(path, maxBytes=FILE_BYTES_MAX, backupCount=FILES_KEPT, encoding="utf-8")
+
+    def append(self, line: str) -> None:
+        """Add one line; line breaks inside it are made visible, so that nobody can forge a record."""
+        text = line.replace("\r", "\\r").replace("\n", "\\n")
+        self._handler.emit(logging.makeLogRecord({"msg": "%s", "args": (text,)}))
+
+    def close(self) -> None:
+        self._handler.close()
+
+
+class LogBook:
+    """Routes records to files; `on_record` hears each one (the error handler listens there)."""
+
+    def __init__(self, folder: Path, clock: Clock) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._folders = {SYSTEM: folder}
+        self._files: dict[str, RotatingLines] = {}
+        self._listeners: list[Callable[[Record], None]] = []
+        self._bot_folder: Path | None = None
+
+    def attach(self, bot_folder: Path) -> None:
+        """From now on the bot's own logs go to this folder."""
+        self._bot_folder = bot_folder
+
+    def listen(self, listener: Callable[[Record], None]) -> None:
+        """Tell `listener` each record from now on."""
+        self._listeners.append(listener)
+
+    def write(self, record: Record) -> None:
+        """Append a record to every log that it belongs to."""
+        line = json.dumps(record, default=str, ensure_ascii=False)
+        with self._lock:
+            for name in self._names(record):
+                self._file(name).append(line)
+        for listener in self._listeners:
+            listener(record)
+
+    def write_line(self, source: str, line: str) -> None:
+        """Append a line that a child wrote: a JSON record, or plain text taken as a warning."""
+        try:
+            record = json.loads(line)
+        except ValueError:
+            record = None
+        if not isinstance(record, dict):
+            record = {"level": "warning", "event": line}
+        self.write({"at": to_rfc3339(self._clock.now()), "level": "info", **record, "source": source})
+
+    def paths(self) -> dict[str, Path]:
+        """Every log there can be, by name, whether or not something was written yet."""
+        names = [SYSTEM, *(STRATEGY_LOGS if self._bot_folder else ())]
+        names += [ERRORS, UNRESOLVED] if self._bot_folder else []
+        return {name: self._path(name) for name in names}
+
+    def _names(self, record: Record) -> list[str]:
+        names = [SYSTEM]
+        if self._bot_folder is not None:
+            names += [name for name in (record.get("strategy"),) if name in STRATEGY_LOGS]
+            names += [ERRORS] if "exception" in record else []
+            names += [UNRESOLVED] if record.get("unresolved") else []
+        return names
+
+    def _path(self, name: str) -> Path:
+        folder = self._folders[SYSTEM] if name == SYSTEM or self._bot_folder is None else self._bot_folder
+        return folder / f"{name}.log"
+
+    def _file(self, name: str) -> RotatingLines:
+        if name not in self._files:
+            self._files[name] = RotatingLines(self._path(name))
+        return self._files[name]
+
+
+def redact(_logger: object, _method: str, record: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Blank every value whose name speaks of a secret, at any depth."""
+    for name, value in record.items():
+        if any(word in name.lower() for word in _SECRET_WORDS):
+            record[name] = REDACTED
+        elif isinstance(value, dict):
+            record[name] = dict(redact(None, "", dict(value)))
+    return record
+
+
+def set_up(write: Callable[[Record], None], clock: Clock, source: str) -> None:
+    """Configure structlog in this process: redacted records with time, level and source go to `write`."""
+
+    def stamp(_logger: object, _method: str, record: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+        return {"at": to_rfc3339(clock.now()), **record, "source": source}
+
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.stdlib.add_log_level,
+            stamp,
+            structlog.processors.format_exc_info,
+            redact,
+            lambda _logger, _method, record: ((record,), {}),
+        ],
+        logger_factory=lambda *_names: _Sink(write),
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        cache_logger_on_first_use=False,
+    )
+    logging.basicConfig(handlers=[_StandardLibrary()], level=logging.INFO, force=True)
+
+
+class _StandardLibrary(logging.Handler):
+    """Records of the standard library's loggers go the same way."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        logger = structlog.get_logger(record.name)
+        logger.log(record.levelno, record.getMessage(), exc_info=record.exc_info)
+
+
+class _Sink:
+    """The end of the chain: hands the finished record over."""
+
+    def __init__(self, write: Callable[[Record], None]) -> None:
+        self.msg = write
+
+    def __getattr__(self, _level: str) -> Callable[[Record], None]:
+        return self.msg

@@ -1,0 +1,185 @@
+"""The status document, from facts gathered elsewhere: one function a figure, unknown where it is unknown."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+from tbot_bot.api.status import (
+    ApiHealth,
+    BotStatus,
+    CacheStatus,
+    Compliance,
+    ErrorEvent,
+    Severity,
+    StatusDocument,
+    StrategyStatus,
+    Summary,
+)
+from tbot_bot.domain.lifecycle import State
+from tbot_bot.domain.market import Session
+from tbot_bot.domain.money import Money
+from tbot_bot.domain.severity import Inputs, Level, judge
+from tbot_bot.domain.time import to_rfc3339
+from tbot_bot.domain.trades import Result
+
+TRADING_MODE = "SINGLE"
+HOLDINGS_NOTE = "no targets set"
+_SEVERITY = {Level.OK: Severity.OK, Level.WARNING: Severity.WARNING, Level.CRITICAL: Severity.CRITICAL}
+_IDLE = "idle"
+
+
+@dataclass(frozen=True, slots=True)
+class BotFacts:
+    """What is known of the bot; None is unknown. Money in the functional currency, times in UTC."""
+
+    name: str
+    broker: str
+    simulated: bool
+    market_speed: str | None
+    market_seed: int | None
+    float_allocation: Money | None
+    float_deviation_pct: Decimal | None
+    defense_mode: bool
+    armed: bool
+    triggered: bool | None
+    paused_because: str | None
+    today: Result | None
+    ever: Result
+    trading_since: datetime | None
+    threshold: Money | None
+    unrealised: Money | None
+    equity: Money | None
+    cash: Money | None
+    open_positions: int
+    open_orders: int
+    max_trades: int
+    api: ApiHealth
+    latency_ms: int | None
+    strategy: str | None
+    strategies: Sequence[StrategyStatus]
+    last_trade_id: str | None
+    session: Session | None
+    market_time: datetime | None
+    market_open: bool | None
+    market_note: str | None
+    tied_out_at: datetime | None
+    tied_out: bool | None
+    trial_balance_ok: bool | None
+    universe: CacheStatus
+    troubles: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SystemFacts:
+    """What is known of the system around the bot."""
+
+    now: datetime
+    started_at: datetime
+    state: State
+    state_reason: str
+    state_since: datetime
+    generation: int
+    last_error: ErrorEvent | None
+    alert_counts: dict[str, int]
+
+
+def build_document(system: SystemFacts, bot: BotFacts) -> StatusDocument:
+    """Put the facts together."""
+    level, reasons = judge(
+        Inputs(
+            kill_triggered=bot.triggered,
+            defense_mode=bot.defense_mode,
+            api=bot.api,
+            universe=bot.universe,
+            compliance=Compliance.OK,
+            troubles=bot.troubles,
+        )
+    )
+    return StatusDocument(
+        as_of=to_rfc3339(system.now),
+        market_time=_moment(bot.market_time),
+        summary=Summary(
+            overall_status=_SEVERITY[level],
+            reasons=reasons,
+            defense_mode_active=bot.defense_mode,
+            total_bots_active=1 if bot.api is not ApiHealth.UNKNOWN else 0,
+            bots_in_kill_switch=f"{int(bool(bot.triggered))}/1",
+            active_strategy=bot.strategy or _IDLE,
+            open_trades_total=bot.open_positions,
+            universe_cache_status=bot.universe,
+            holdings_compliance=Compliance.OK,
+            system_uptime_s=int((system.now - system.started_at).total_seconds()),
+        ),
+        bots=[_bot(system, bot)],
+    )
+
+
+def _bot(system: SystemFacts, bot: BotFacts) -> BotStatus:
+    today = bot.today
+    return BotStatus(
+        bot=bot.name,
+        state=system.state,
+        broker=bot.broker,
+        trading_mode=TRADING_MODE,
+        float_allocation=_text(bot.float_allocation),
+        float_deviation_pct=_text(bot.float_deviation_pct),
+        holdings_balance=None,
+        holdings_deviation_pct=None,
+        rebalance_triggers=[],
+        defense_mode_active=bot.defense_mode,
+        kill_switch_armed=bot.armed,
+        kill_switch_triggered=bot.triggered,
+        daily_pnl=_text(today.pnl if today else None),
+        cumulative_pnl=_text(bot.ever.pnl),
+        win_rate_pct=_text(today.win_rate_pct if today else None),
+        cumulative_win_rate_pct=_text(bot.ever.win_rate_pct),
+        daily_loss_threshold=_text(bot.threshold),
+        open_positions=bot.open_positions,
+        max_allowed_trades=bot.max_trades,
+        api_status=bot.api,
+        strategy_running=bot.strategy or _IDLE,
+        last_trade_id=bot.last_trade_id,
+        last_error_event=system.last_error,
+        alert_counts=system.alert_counts,
+        strategies=list(bot.strategies),
+        universe_cache_status=bot.universe,
+        user_session_status=None,
+        holdings_compliance=Compliance.OK,
+        paused=bot.paused_because is not None,
+        pause_reason=bot.paused_because,
+        unrealised_pnl=_text(bot.unrealised),
+        equity=_text(bot.equity),
+        cash=_text(bot.cash),
+        trades_today=today.trades_closed if today else None,
+        wins_today=today.wins if today else None,
+        trades_ever=bot.ever.trades_closed,
+        wins_ever=bot.ever.wins,
+        trading_since=_moment(bot.trading_since),
+        open_orders=bot.open_orders,
+        api_latency_ms=bot.latency_ms,
+        state_reason=system.state_reason,
+        state_since=to_rfc3339(system.state_since),
+        simulated=bot.simulated,
+        market_speed=bot.market_speed,
+        market_seed=bot.market_seed,
+        session_open_at=_moment(bot.session.open_at if bot.session else None),
+        session_close_at=_moment(bot.session.close_at if bot.session else None),
+        market_open=bot.market_open,
+        market_note=bot.market_note,
+        holdings_note=HOLDINGS_NOTE,
+        tied_out_at=_moment(bot.tied_out_at),
+        tied_out=bot.tied_out,
+        trial_balance_ok=bot.trial_balance_ok,
+        generation=system.generation,
+    )
+
+
+def _text(value: Money | Decimal | None) -> str | None:
+    return None if value is None else str(value)
+
+
+def _moment(value: datetime | None) -> str | None:
+    return None if value is None else to_rfc3339(value)

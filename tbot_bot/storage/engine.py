@@ -1,0 +1,54 @@
+"""Databases: how a SQLite file is opened, and how its schema is brought up to date."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Engine, create_engine, event
+from sqlalchemy.pool import QueuePool
+
+MIGRATIONS = Path(__file__).with_name("migrations")
+
+
+def open_sqlite(path: Path) -> Engine:
+    """Open a SQLite file for one writing process: WAL, full sync, foreign keys, BEGIN IMMEDIATE for each write.
+
+    `engine.begin()` takes the write lock at once; `engine.connect()` reads and must not write.
+    """
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    engine = create_engine(f"sqlite:///{path}", poolclass=QueuePool, connect_args={"timeout": 10.0})
+
+    @event.listens_for(engine, "connect")
+    def _configure(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None  # transactions are ours, not the driver's
+        cursor = connection.cursor()
+        cursor.execute("PRAGMA journal_mode=WAL")
+        cursor.execute("PRAGMA synchronous=FULL")
+        cursor.execute("PRAGMA foreign_keys=ON")
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Any) -> None:
+        options = connection.get_execution_options()
+        connection.exec_driver_sql("BEGIN" if options.get("read_only") else "BEGIN IMMEDIATE")
+
+    path.touch(mode=0o600)
+    return engine
+
+
+def reading(engine: Engine) -> Engine:
+    """The same database for reads: a snapshot that never waits for, nor blocks, the writer."""
+    return engine.execution_options(read_only=True)
+
+
+def migrate(engine: Engine, name: str) -> None:
+    """Bring the schema of the database called `name` (a folder under migrations/) to the newest version."""
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS / name).replace("%", "%%"))
+    config.set_main_option("path_separator", "os")
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")

@@ -1,0 +1,163 @@
+"""One generation of keys and secrets, read through one open folder so that no two generations ever mix."""
+
+from __future__ import annotations
+
+import errno
+import json
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+from tbot_bot.api.sealing import public_key_of
+from tbot_bot.domain.time import Clock, from_rfc3339
+from tbot_bot.storage.filesystem import Filesystem, UnsafeFileError, open_folder, opened, read_file
+from tbot_bot.storage.keys import CHECKPOINT, SEALING, SIGNING, CheckpointKey, decrypt
+from tbot_bot.storage.manifest import MANIFEST, Manifest, ManifestError, parse, sha256
+from tbot_bot.storage.secret_errors import GenerationInvalidError, StoreUnreadableError
+
+KEYS = "keys"
+SECRETS = "secrets"
+SIZE_MAX = 16 * 1024 * 1024
+_KEY = ".key"
+_SECRET = ".json.enc"  # noqa: S105 - the end of a file name
+_NOT_PLAIN = {errno.ELOOP: "is a link", errno.ENOTDIR: "is not a folder", errno.ENXIO: "is not a plain file or folder"}
+
+
+def key_file(name: str) -> str:
+    """The path of a key inside a generation."""
+    return f"{KEYS}/{name}{_KEY}"
+
+
+def secret_file(name: str) -> str:
+    """The path of a category of secrets inside a generation."""
+    return f"{SECRETS}/{name}{_SECRET}"
+
+
+def previous(name: str) -> str:
+    """The name of the key before `name`, which is still accepted."""
+    return f"{name}.previous"
+
+
+@contextmanager
+def pin(filesystem: Filesystem, clock: Clock, folder: Path, number: int) -> Iterator[PinnedGeneration]:
+    """Open generation `number` in `folder` for reading and check its manifest."""
+    with ExitStack() as stack:
+        folders: dict[str, int] = {}
+        paths: dict[str, Path | str] = {"": folder, KEYS: KEYS, SECRETS: SECRETS}
+        for name, path in paths.items():
+            with _named(number, name or folder.name):
+                descriptor = open_folder(filesystem, path, dir_fd=folders.get(""))
+            folders[name] = stack.enter_context(opened(filesystem, descriptor))
+        yield PinnedGeneration(filesystem, clock, number, folders)
+
+
+class PinnedGeneration:
+    """A generation held open; every file is checked against the manifest when it is read.
+
+    Reading raises GenerationInvalidError when a file is not what was written, StoreUnreadableError when the disk fails.
+    """
+
+    def __init__(self, filesystem: Filesystem, clock: Clock, number: int, folders: dict[str, int]) -> None:
+        self._filesystem = filesystem
+        self._clock = clock
+        self._folders = folders
+        self.number = number
+        data = self._stored(MANIFEST)
+        try:
+            self.manifest: Manifest = parse(data)
+        except ManifestError as error:
+            raise GenerationInvalidError(number, MANIFEST, str(error)) from error
+        if self.manifest.number != number:
+            raise GenerationInvalidError(number, MANIFEST, f"belongs to generation {self.manifest.number}")
+        self.manifest_sha256 = sha256(data)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The categories of secrets, sorted."""
+        inside = (path.removeprefix(f"{SECRETS}/") for path in self.manifest.files if path.startswith(f"{SECRETS}/"))
+        return tuple(sorted(name.removesuffix(_SECRET) for name in inside))
+
+    def read(self, name: str) -> dict[str, Any]:
+        """Decrypt one category; raises KeyError if there is none of that name."""
+        key = self._key(name)
+        token = self._file(secret_file(name))
+        try:
+            content: dict[str, Any] = json.loads(decrypt(key, token))
+        except ValueError as error:
+            raise GenerationInvalidError(self.number, secret_file(name), "cannot be decrypted with its key") from error
+        return content
+
+    def read_all(self) -> dict[str, dict[str, Any]]:
+        """Decrypt every category."""
+        return {name: self.read(name) for name in self.names}
+
+    def sealing_keys(self) -> tuple[str, ...]:
+        """The private sealing keys, newest first; the predecessor counts until ten minutes after the rotation."""
+        until = self.manifest.sealing_previous_until
+        if until is None or self._clock.now() > from_rfc3339(until):
+            return (self._key(SEALING),)
+        return self._key(SEALING), self._key(previous(SEALING))
+
+    def sealing_public_key(self) -> str:
+        """What the portal seals to."""
+        return public_key_of(self._key(SEALING))
+
+    def signing_keys(self) -> tuple[str, ...]:
+        """The keys of the portal's cookies and form tokens, newest first; the predecessor is still accepted."""
+        names = (SIGNING, previous(SIGNING))
+        return tuple(self._key(name) for name in names if key_file(name) in self.manifest.files)
+
+    def checkpoint_key(self) -> CheckpointKey:
+        """The key that signs this manifest and the checkpoints of the audit chain."""
+        key = CheckpointKey.of(self._key(CHECKPOINT))
+        if key.public_key != self.manifest.checkpoint_key:
+            raise GenerationInvalidError(self.number, MANIFEST, f"was not signed with {key_file(CHECKPOINT)}")
+        return key
+
+    def verify(self) -> dict[str, dict[str, Any]]:
+        """Check that every file is there, as written, and nothing else; return every category, decrypted."""
+        listed = {MANIFEST, KEYS, SECRETS} | self.manifest.files.keys()
+        found = {f"{name}/{file}".lstrip("/") for name, folder in self._folders.items() for file in self._list(folder)}
+        for extra in sorted(found - listed):
+            raise GenerationInvalidError(self.number, extra, "is not in the manifest")
+        self.checkpoint_key()
+        for path in self.manifest.files:
+            self._file(path)
+        return self.read_all()
+
+    def _list(self, folder: int) -> list[str]:
+        try:
+            return self._filesystem.listdir(folder)
+        except OSError as error:
+            raise StoreUnreadableError(error) from error
+
+    def _key(self, name: str) -> str:
+        return self._file(key_file(name)).decode("ascii")
+
+    def _file(self, path: str) -> bytes:
+        entry = self.manifest.files[path]
+        data = self._stored(path)
+        if sha256(data) != entry.sha256:
+            raise GenerationInvalidError(self.number, path, "was changed since it was written")
+        return data
+
+    def _stored(self, path: str) -> bytes:
+        folder, _, name = path.rpartition("/")
+        with _named(self.number, path):
+            return read_file(self._filesystem, name, dir_fd=self._folders[folder], size_max=SIZE_MAX)
+
+
+@contextmanager
+def _named(number: int, path: str) -> Iterator[None]:
+    """Turn what the disk says about `path` into an error that names it."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise GenerationInvalidError(number, path, "is missing") from error
+    except UnsafeFileError as error:
+        raise GenerationInvalidError(number, path, str(error)) from error
+    except OSError as error:
+        if error.errno in _NOT_PLAIN:
+            raise GenerationInvalidError(number, path, _NOT_PLAIN[error.errno]) from error
+        raise StoreUnreadableError(error) from error

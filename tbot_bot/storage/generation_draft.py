@@ -1,0 +1,98 @@
+"""A new generation: composed in memory, then written to a folder of its own."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from tbot_bot.domain.canonical import canonical_json
+from tbot_bot.domain.time import to_rfc3339
+from tbot_bot.storage.filesystem import Filesystem, create_file, sync_folder
+from tbot_bot.storage.generation import KEYS, SECRETS, PinnedGeneration, key_file, previous, secret_file
+from tbot_bot.storage.keys import CHECKPOINT, SCHEME, SEALING, SIGNING, CheckpointKey, encrypt, new_key
+from tbot_bot.storage.manifest import MANIFEST, Endorsement, FileEntry, Manifest, render, sha256
+from tbot_bot.storage.secret_errors import SecretNameError
+
+#: How long a form that was sealed before a rotation is still taken.
+SEALING_OVERLAP = timedelta(minutes=10)
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """Who wants a new generation, why, and what must happen in databases once it is there."""
+
+    request_id: str
+    actor: str
+    reason: str
+    after_effects: Sequence[Mapping[str, Any]] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """Everything a generation will hold; `plaintext` is the canonical JSON of what it must decrypt to."""
+
+    number: int
+    plaintext: bytes = field(repr=False)
+    files: Mapping[str, bytes] = field(repr=False)
+    manifest: bytes
+
+    @property
+    def manifest_sha256(self) -> str:
+        """The hash that stands for the whole generation."""
+        return sha256(self.manifest)
+
+
+def compose(
+    request: Request, contents: Mapping[str, Mapping[str, Any]], parent: PinnedGeneration | None, at: datetime
+) -> Draft:
+    """Make fresh keys for everything, encrypt `contents` and sign the manifest; nothing touches the disk."""
+    for name in contents:
+        if not _NAME.fullmatch(name) or name in (SEALING, SIGNING, CHECKPOINT):
+            raise SecretNameError(name)
+    number = 0 if parent is None else parent.number + 1
+    keys = {name: new_key() for name in (SEALING, SIGNING, CHECKPOINT, *contents)}
+    files = {secret_file(name): encrypt(keys[name], canonical_json(content), at) for name, content in contents.items()}
+    if parent is not None:
+        keys[previous(SEALING)] = parent.sealing_keys()[0]
+        keys[previous(SIGNING)] = parent.signing_keys()[0]
+    files |= {key_file(name): key.encode() for name, key in keys.items()}
+    checkpoint = CheckpointKey.of(keys[CHECKPOINT])
+    manifest = Manifest(
+        number=number,
+        parent=None if parent is None else parent.number,
+        created_at=to_rfc3339(at),
+        request_id=request.request_id,
+        actor=request.actor,
+        reason=request.reason,
+        scheme=SCHEME,
+        files={path: FileEntry(sha256=sha256(data), size=len(data)) for path, data in sorted(files.items())},
+        checkpoint_key=checkpoint.public_key,
+        endorsement=_endorse(checkpoint.public_key, parent),
+        sealing_previous_until=None if parent is None else to_rfc3339(at + SEALING_OVERLAP),
+        after_effects=[dict(effect) for effect in request.after_effects],
+    )
+    return Draft(number, canonical_json(contents), files, render(manifest, checkpoint))
+
+
+def write(filesystem: Filesystem, folder: Path, draft: Draft) -> None:
+    """Write a draft to `folder`, which must not exist, and make all of it durable except the folder's own name."""
+    places = (folder, folder / KEYS, folder / SECRETS)
+    for place in places:
+        filesystem.mkdir(place)
+    for path, data in draft.files.items():
+        create_file(filesystem, folder / path, data)
+    create_file(filesystem, folder / MANIFEST, draft.manifest)
+    for place in reversed(places):
+        sync_folder(filesystem, place)
+
+
+def _endorse(public_key: str, parent: PinnedGeneration | None) -> Endorsement | None:
+    if parent is None:
+        return None
+    predecessor = parent.checkpoint_key()
+    return Endorsement(predecessor=predecessor.public_key, signature=predecessor.endorse(public_key))

@@ -1,0 +1,3 @@
+from tbot_bot.storage.migration_env import run
+
+run()

@@ -1,0 +1,154 @@
+"""The runner's side of every order: recorded and judged before it is sent, and followed until it is final."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+from threading import Lock
+
+from tbot_bot.domain.gate import GateConditions, GateFacts, WorkingOrder, judge_closing, judge_intent
+from tbot_bot.domain.intents import OrderIntent
+from tbot_bot.domain.money import Quantity
+from tbot_bot.domain.orders import Book, Execution, Order, OrderRole, OrderStatus, client_order_id
+from tbot_bot.domain.time import Clock, exchange_day
+from tbot_bot.domain.trades import AppliedExecution, OrderRecord, Trade, UnknownOrderError
+from tbot_bot.domain.trading_port import TradingStore
+from tbot_bot.trading.trade_logger import TradeLogger
+
+_log = logging.getLogger(__name__)
+_REPEATED = "the order is on record already; ask the broker after it and do not send it again"
+
+Judge = Callable[[OrderIntent, GateFacts], str | None]
+
+
+class OrderService:
+    """Orders and fills on their way into the books; safe to call from several threads.
+
+    `conditions` says what the runner knows now; `clock` is the wall's.
+    """
+
+    def __init__(self, store: TradingStore, conditions: Callable[[], GateConditions], clock: Clock) -> None:
+        self._store = store
+        self._conditions = conditions
+        self._clock = clock
+        self._accepting = Lock()
+        self._exit_reasons: dict[str, str] = {}
+        self.records = TradeLogger(store)
+
+    def accept(self, intent: OrderIntent) -> str | None:
+        """Judge an order the bot wants to send and record it with the verdict, durably.
+
+        None lets it be sent, once; a sentence refuses it. The same intent again is refused: it may have been sent.
+        Raises IntentConflictError, IntentRefusedError.
+        """
+        return self._accept(intent, judge_intent)
+
+    def accept_closing(self, intent: OrderIntent) -> str | None:
+        """The same for an exit that Stop or Kill sends by itself."""
+        return self._accept(intent, judge_closing)
+
+    def submission(self, client_order_id: str, *, order: Order | None = None, refused: str | None = None) -> None:
+        """Record what became of a submission; with neither `order` nor `refused` it stays unknown.
+
+        Raises UnknownOrderError.
+        """
+        if order is not None:
+            self.records.record_order(order)
+        elif refused is not None:
+            self.end_unsent(client_order_id, refused)
+        else:
+            _log.warning("the outcome of order %s is unknown; the broker will be asked", client_order_id)
+
+    def order_changed(self, order: Order) -> OrderRecord | None:
+        """Record the broker's word on an order; None, and a warning, if it is not one of ours."""
+        try:
+            return self.records.record_order(order)
+        except UnknownOrderError:
+            _log.warning("the broker reports order %s, which is not ours", order.client_order_id)
+            return None
+
+    def execution(self, execution: Execution) -> AppliedExecution:
+        """Book a fill, once; its session is the exchange's day at the time of the fill.
+
+        Raises ExecutionConflictError, FillError.
+        """
+        return self.records.apply_execution(
+            execution,
+            session_day=exchange_day(execution.at),
+            recorded_at=self._clock.now(),
+            close_reason=self._exit_reasons.get(execution.client_order_id),
+        )
+
+    def end_unsent(self, client_order_id: str, reason: str) -> None:
+        """Record that the broker never took an order. Raises UnknownOrderError."""
+        self._end(client_order_id, OrderStatus.REJECTED, reason)
+
+    def end_lost(self, client_order_id: str, reason: str) -> None:
+        """Record that the broker no longer knows an order it had taken. Raises UnknownOrderError."""
+        self._end(client_order_id, OrderStatus.CANCELLED, reason)
+
+    def facts(self) -> GateFacts:
+        """What an order is judged by now."""
+        conditions = self._conditions()
+        with self._store.snapshot() as unit:
+            records = unit.orders.open_orders()
+            by_book = unit.trades.book_positions()
+            day = conditions.market_day
+            opened = 0 if day is None else unit.trades.next_number(day) - 1
+        positions: dict[Book, dict[str, Quantity]] = {}
+        for (book, symbol), quantity in by_book.items():
+            positions.setdefault(book, {})[symbol] = quantity
+        unfilled = sum(1 for record in records if _is_unfilled_entry(record))
+        return GateFacts(conditions, positions, [_working(record) for record in records], opened + unfilled)
+
+    def number_of(self, trade: Trade) -> int | None:
+        """The number in the client order id of the trade's entry; None if the entry is not on record."""
+        number = 1
+        while (record := self.records.order(_entry_id(trade, number))) is not None:
+            if record.trade_id == trade.trade_id:
+                return number
+            number += 1
+        return None
+
+    def _accept(self, intent: OrderIntent, judge: Judge) -> str | None:
+        with self._accepting:
+            refusal = judge(intent, self.facts())
+            recorded = self.records.record_intent(
+                intent.to_request(), strategy=intent.strategy, at=intent.decided_at, recorded_at=self._clock.now()
+            )
+            if not recorded.is_new:
+                order = recorded.record.order
+                return order.reason or _REPEATED if order.status is OrderStatus.REJECTED else _REPEATED
+            if refusal is not None:
+                self.end_unsent(intent.client_order_id, refusal)
+            elif intent.role is OrderRole.EXIT:
+                self._exit_reasons[intent.client_order_id] = intent.reason
+            return refusal
+
+    def _end(self, client_order_id: str, status: OrderStatus, reason: str) -> None:
+        record = self.records.order(client_order_id)
+        if record is None:
+            raise UnknownOrderError(client_order_id)
+        self.records.record_order(replace(record.order, status=status, reason=reason))
+
+
+def _is_unfilled_entry(record: OrderRecord) -> bool:
+    return record.book is Book.STRATEGY and record.role is OrderRole.ENTRY and not record.executed
+
+
+def _working(record: OrderRecord) -> WorkingOrder:
+    order = record.order
+    return WorkingOrder(
+        book=record.book,
+        symbol=order.symbol,
+        side=order.side,
+        role=record.role,
+        remaining=order.quantity - record.executed,
+        price=order.limit_price,
+        group=order.parent_client_order_id or order.client_order_id,
+    )
+
+
+def _entry_id(trade: Trade, number: int) -> str:
+    return client_order_id(Book.STRATEGY, trade.strategy, trade.symbol, trade.session_day, number, OrderRole.ENTRY)

@@ -1,0 +1,237 @@
+"""What an act would do, in figures read from the books and the last marks; an unknown price stays unknown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from tbot_bot.api.control import Act, Preview, PreviewLine
+from tbot_bot.domain.accounts import FUNCTIONAL_CURRENCY
+from tbot_bot.domain.lifecycle import CLOSING, PHASES, RUNNING, TRANSITIONS, Phase, State
+from tbot_bot.domain.money import Money, Price, round_half_even, total
+from tbot_bot.domain.orders import Book, OrderRole
+from tbot_bot.domain.time import to_rfc3339
+from tbot_bot.domain.trades import OrderRecord, Trade
+
+
+@dataclass(frozen=True, slots=True)
+class PreviewFacts:
+    """What the preview is made from: where the bot stands, and the strategy book.
+
+    `market_open` and `opens_at` are None while unknown. `name` is what a reset asks to be typed.
+    """
+
+    state: State
+    paused: bool
+    killed: bool
+    market_open: bool | None
+    opens_at: datetime | None
+    trades: Sequence[Trade]
+    orders: Sequence[OrderRecord]
+    marks: Mapping[str, Price]
+    name: str
+
+    @property
+    def working(self) -> list[OrderRecord]:
+        """Open orders of the strategy book."""
+        return [record for record in self.orders if record.book is Book.STRATEGY]
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """What an act would do, in words; `refusal` is empty where it may be done."""
+
+    refusal: str
+    title: str
+    sentence: str
+    effects: list[str] = field(default_factory=list)
+    shows_positions: bool = False
+    shows_orders: bool = False
+
+
+def preview(act: Act, facts: PreviewFacts) -> Preview:
+    """Say what `act` would do now, with every position and order it concerns."""
+    plan = _PLANS[act](facts)
+    positions = [position_line(trade, facts.marks) for trade in facts.trades] if plan.shows_positions else []
+    orders = [_order_line(record, facts.marks) for record in facts.working] if plan.shows_orders else []
+    gross = _gross(facts) if plan.shows_positions else None
+    is_reset = act is Act.RESET
+    return Preview(
+        act=act,
+        allowed=not plan.refusal,
+        refusal=plan.refusal,
+        title=plan.title,
+        sentence=plan.sentence,
+        effects=[*map(_capital, plan.effects), *(_unknown_prices(facts) if plan.shows_positions else [])],
+        positions=positions,
+        orders=orders,
+        gross_value=None if gross is None else str(gross),
+        typed_confirmation=facts.name if is_reset else None,
+        needs_step_up=is_reset,
+    )
+
+
+def position_line(trade: Trade, marks: Mapping[str, Price]) -> PreviewLine:
+    """An open trade as a line: signed quantity, worth at its mark or None while that is unknown."""
+    mark = marks.get(trade.symbol)
+    return PreviewLine(
+        what="position",
+        symbol=trade.symbol,
+        quantity=str(trade.quantity * trade.side.sign),
+        value=None if mark is None else str(mark * trade.quantity),
+    )
+
+
+def _start(facts: PreviewFacts) -> _Plan:
+    refusal = (
+        "" if facts.state is State.STOPPED else f"The bot is {_words(facts.state)}; only a stopped one is started."
+    )
+    if facts.killed:
+        refusal = "The kill switch is triggered. An admin has to reset it first."
+    effects = [
+        "Orders, fills, positions and cash are compared with the broker; trading is locked until they agree.",
+        "The kill switch is armed and the strategies run.",
+    ]
+    if facts.trades:
+        effects.append(f"{_count(len(facts.trades), 'open position')} taken over.")
+    return _Plan(refusal, "Start trading", "Start the strategies.", effects, shows_positions=True)
+
+
+def _pause(facts: PreviewFacts) -> _Plan:
+    refusal = "" if facts.state in RUNNING else f"The bot is {_words(facts.state)}; there is nothing to pause."
+    if facts.paused:
+        refusal = "Trading is paused already."
+    entries = sum(record.role is OrderRole.ENTRY for record in facts.working)
+    effects = ["No new entry is sent.", f"{_count(len(facts.trades), 'open position')} managed and closed as usual."]
+    if entries:
+        effects.append(f"{_count(entries, 'working entry', 'working entries')} not cancelled and may still fill.")
+    sentence = "Hold back new entries until trading is resumed."
+    return _Plan(refusal, "Pause entries", sentence, effects, shows_positions=True, shows_orders=True)
+
+
+def _resume(facts: PreviewFacts) -> _Plan:
+    refusal = "" if facts.paused else "Trading is not paused."
+    return _Plan(refusal, "Resume entries", "Let the strategies enter again.", ["New entries are sent again."])
+
+
+def _stop(facts: PreviewFacts) -> _Plan:
+    may = State.GRACEFUL in TRANSITIONS[facts.state]
+    refusal = "" if may else f"The bot is {_words(facts.state)}; there is nothing to stop."
+    effects = ["No new entry is sent.", *_closing_effects(facts), "The holdings book is not touched."]
+    if facts.trades and facts.market_open is None:
+        effects.append("Whether the market is open is unknown now; if it is not, positions are closed at its open.")
+    elif facts.trades and not facts.market_open:
+        when = "when it opens" if facts.opens_at is None else f"when it opens at {to_rfc3339(facts.opens_at)}"
+        effects.append(f"The market is closed: positions are closed {when}.")
+    return _Plan(refusal, "Stop trading", _close_sentence(facts), effects, shows_positions=True, shows_orders=True)
+
+
+def _kill(facts: PreviewFacts) -> _Plan:
+    live = PHASES[facts.state] in (Phase.MAIN, Phase.CLOSING)
+    refusal = "" if live else f"The bot is {_words(facts.state)}; there is nothing to kill."
+    if facts.killed:
+        refusal = "The kill switch is triggered already."
+    effects = [
+        "No order of a strategy is sent from this moment on.",
+        *_closing_effects(facts),
+        "The holdings book is not touched.",
+        "The kill switch stays triggered until an admin resets it.",
+    ]
+    if facts.trades and facts.market_open is False:
+        effects.append("The market is closed: positions stay open until it opens.")
+    return _Plan(
+        refusal, "Trigger the kill switch", _close_sentence(facts), effects, shows_positions=True, shows_orders=True
+    )
+
+
+def _cancel_closing(facts: PreviewFacts) -> _Plan:
+    refusal = "" if facts.state is State.GRACEFUL else "No stop is under way. A kill cannot be cancelled."
+    effects = [
+        "Exits already sent stay at the broker.",
+        "Protective orders that were cancelled are not sent again; the strategies manage what is open.",
+    ]
+    return _Plan(refusal, "Cancel the stop", "Go on trading with what is open.", effects, shows_positions=True)
+
+
+def _sign_residuals(facts: PreviewFacts) -> _Plan:
+    refusal = "" if facts.state in CLOSING else "Nothing is being closed, so there is nothing to sign."
+    effects = ["The bot is stopped with these positions open.", "Nothing watches them until trading is started."]
+    sentence = f"Accept that {_count(len(facts.trades), 'position')} left open."
+    return _Plan(refusal, "Sign what is left open", sentence, effects, shows_positions=True)
+
+
+def _reset(facts: PreviewFacts) -> _Plan:
+    if facts.state is State.ERROR:
+        return _Plan("", "Reset the error", "Leave the error state.", ["The bot is stopped; nothing is traded."])
+    refusal = "" if facts.killed else "The kill switch is not triggered."
+    if facts.killed and facts.state is not State.STOPPED:
+        refusal = f"The bot is {_words(facts.state)}; the kill switch is reset once it is stopped."
+    effects = ["The kill switch is no longer triggered.", "Nothing is traded until trading is started."]
+    return _Plan(refusal, "Reset the kill switch", "Allow trading to be started again.", effects)
+
+
+_PLANS: dict[Act, Callable[[PreviewFacts], _Plan]] = {
+    Act.START: _start,
+    Act.PAUSE: _pause,
+    Act.RESUME: _resume,
+    Act.STOP: _stop,
+    Act.KILL: _kill,
+    Act.CANCEL_CLOSING: _cancel_closing,
+    Act.SIGN_RESIDUALS: _sign_residuals,
+    Act.RESET: _reset,
+}
+
+
+def _closing_effects(facts: PreviewFacts) -> list[str]:
+    return [
+        f"{_count(len(facts.working), 'working order')} cancelled.",
+        f"{_count(len(facts.trades), 'open position')} closed at the market.",
+    ]
+
+
+def _close_sentence(facts: PreviewFacts) -> str:
+    if not facts.trades:
+        return "No position is open."
+    gross = _gross(facts)
+    worth = "worth unknown" if gross is None else f"about {round_half_even(gross.decimal, 2):,} {FUNCTIONAL_CURRENCY}"
+    return f"Close {len(facts.trades)} position{'' if len(facts.trades) == 1 else 's'}, {worth}."
+
+
+def _gross(facts: PreviewFacts) -> Money | None:
+    """Worth of the open positions at their marks, longs and shorts added up; None while a mark is unknown."""
+    if any(trade.symbol not in facts.marks for trade in facts.trades):
+        return None
+    return total(facts.marks[trade.symbol] * trade.quantity for trade in facts.trades)
+
+
+def _unknown_prices(facts: PreviewFacts) -> list[str]:
+    symbols = [trade.symbol for trade in facts.trades if trade.symbol not in facts.marks]
+    return [f"The price of {', '.join(symbols)} is unknown, so the worth is too."] if symbols else []
+
+
+def _order_line(record: OrderRecord, marks: Mapping[str, Price]) -> PreviewLine:
+    order = record.order
+    price = order.limit_price or order.stop_price or marks.get(order.symbol)
+    remaining = order.quantity - order.filled
+    return PreviewLine(
+        what=f"{record.role.replace('_', ' ')} order",
+        symbol=order.symbol,
+        quantity=str(remaining * order.side.sign),
+        value=None if price is None else str(price * remaining),
+    )
+
+
+def _count(number: int, one: str, many: str = "") -> str:
+    """`1 position is`, `2 positions are`, `no position is`."""
+    if number == 0:
+        return f"no {one} is"
+    return f"1 {one} is" if number == 1 else f"{number} {many or one + 's'} are"
+
+
+def _words(state: State) -> str:
+    return state.replace("_", " ")
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]

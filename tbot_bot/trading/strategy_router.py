@@ -1,0 +1,132 @@
+"""Feeds the session's bars to the strategies, asks for their wishes, and knows which of them is running."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from tbot_bot.domain.intents import NoTrade, Window, Wish
+from tbot_bot.domain.market import Bar, Instrument, Session
+from tbot_bot.domain.money import Price
+from tbot_bot.domain.open_trades import OpenTrade
+from tbot_bot.strategies.base import Context, Features, Strategy, StrategyParameters
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """The strategy whose window is open, if any, and the window."""
+
+    strategy: str | None
+    window: Window
+
+
+@dataclass(slots=True)
+class _Seat:
+    """One strategy with its parameters and what it remembers of this session."""
+
+    strategy: Strategy[Any, Any]
+    params: StrategyParameters
+    features: dict[str, Features] = field(default_factory=dict)
+
+
+class StrategyRouter:
+    """Runs the strategies in their order; what it holds concerns one session and can be rebuilt from its bars."""
+
+    def __init__(self, strategies: Sequence[Strategy[Any, Any]], parameters: Mapping[str, StrategyParameters]) -> None:
+        self._seats = [_Seat(strategy, parameters[strategy.name]) for strategy in strategies]
+        self._instruments: dict[str, Instrument] = {}
+        self._fresh: dict[str, Bar] = {}
+        self._last: dict[str, Bar] = {}
+        self._reasons: dict[tuple[str, str, str], NoTrade] = {}
+        self.session: Session | None = None
+
+    def know_instruments(self, instruments: Iterable[Instrument]) -> None:
+        """Say what can be traded; bars of anything else are ignored."""
+        self._instruments = {instrument.symbol: instrument for instrument in instruments}
+
+    @property
+    def symbols(self) -> Sequence[str]:
+        """What can be traded."""
+        return tuple(self._instruments)
+
+    @property
+    def marks(self) -> Mapping[str, Price]:
+        """The latest close of each symbol that had a bar since the process began."""
+        return {symbol: bar.close for symbol, bar in self._last.items()}
+
+    def begin_session(self, session: Session) -> None:
+        """Start over for another session; the same one again changes nothing."""
+        if session == self.session:
+            return
+        self.session = session
+        self._fresh = {}
+        for seat in self._seats:
+            seat.features = {}
+        self._reasons = {}
+
+    def learn(self, bar: Bar) -> bool:
+        """Take in a bar of this session without deciding on it; False for one already known or of another time."""
+        session, last = self.session, self._last.get(bar.symbol)
+        if session is None or bar.symbol not in self._instruments or (last and bar.start_at <= last.start_at):
+            return False
+        self._last[bar.symbol] = bar
+        if not session.open_at <= bar.start_at < session.close_at:
+            return False
+        for seat in self._seats:
+            if bar.symbol not in seat.features:
+                seat.features[bar.symbol] = seat.strategy.features(session, seat.params)
+            seat.features[bar.symbol].add(bar)
+        return True
+
+    def on_bar(self, bar: Bar) -> None:
+        """Take in a bar that closed just now; the next `decide` is about it."""
+        if self.learn(bar):
+            self._fresh[bar.symbol] = bar
+
+    def decide(
+        self, now: datetime, trades: Iterable[OpenTrade], taken: Mapping[str, AbstractSet[str]]
+    ) -> list[tuple[str, Wish]]:
+        """Ask every strategy, first to last; the answer names the strategy with each wish.
+
+        `taken` maps a strategy's name to the symbols that had their trade in this session. Outside the session
+        nothing is wished.
+        """
+        session, fresh = self.session, self._fresh
+        self._fresh = {}
+        if session is None or not session.open_at <= now < session.close_at:
+            return []
+        held = tuple(trades)
+        wishes: list[tuple[str, Wish]] = []
+        for seat in self._seats:
+            name = seat.strategy.name
+            context = Context(
+                session=session,
+                now=now,
+                bars=fresh,
+                features=seat.features,
+                instruments=self._instruments,
+                trades=[trade for trade in held if trade.strategy == name],
+                taken=taken.get(name, frozenset()),
+                params=seat.params,
+            )
+            wishes += [(name, wish) for wish in seat.strategy.decide(context)]
+        return wishes
+
+    def keep_reason(self, strategy: str, no_trade: NoTrade) -> bool:
+        """Keep why a symbol is not traded; False when the same stage stopped it before in this session."""
+        key = (strategy, no_trade.symbol, no_trade.stage)
+        is_new = key not in self._reasons
+        self._reasons.setdefault(key, no_trade)
+        return is_new
+
+    def running_at(self, now: datetime) -> Running:
+        """Say which strategy runs at `now`: the first whose window is open."""
+        if self.session is not None:
+            for seat in self._seats:
+                window = seat.strategy.window_at(self.session, now, seat.params)
+                if window is not Window.IDLE:
+                    return Running(seat.strategy.name, window)
+        return Running(None, Window.IDLE)

@@ -1,0 +1,1 @@
+"""The embedded simulated market: a pure core, its feeds and journal, and the process that serves them."""

@@ -1,0 +1,111 @@
+"""The running market: one lock around the core, a thread that lets time pass, and the calls that clients make."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from threading import Condition, RLock
+from typing import Any
+
+from tbot_bot.brokers.sim.wire import WireError, encode, encode_event
+from tbot_bot.domain.broker import OrderRefusedError
+from tbot_bot.venue.calls import CALLS, Arguments, argument
+from tbot_bot.venue.events import EventRing
+from tbot_bot.venue.journal import Journal
+from tbot_bot.venue.pacer import Pacer
+from tbot_bot.venue.venue import Venue
+
+_WAIT_MS_MAX = 60_000
+
+
+class MarketStoppedError(Exception):
+    """The market met an error or shuts down: it answers nothing more, for its memory may be ahead of its books."""
+
+
+class MarketService:
+    """Runs a venue in wall time and answers calls, one at a time."""
+
+    def __init__(
+        self, venue: Venue, pacer: Pacer, ring: EventRing, journal: Journal, *, on_failure: Callable[[], None]
+    ) -> None:
+        self._venue = venue
+        self._pacer = pacer
+        self._ring = ring
+        self._journal = journal
+        self._lock = RLock()
+        self._wake = Condition(self._lock)
+        self._stopped = False
+        self.failure: Exception | None = None
+        self._on_failure = on_failure
+
+    def run(self) -> None:
+        """Let time pass until stopped; an error stops the market, and restarting it is the way to recover."""
+        with self._wake:
+            while not self._stopped:
+                try:
+                    self._advance()
+                except Exception as error:  # noqa: BLE001  whatever it is, the main thread reports it and exits
+                    self._fail(error)
+                    return
+                self._wake.wait(self._pacer.delay_s())
+
+    def start_clock(self) -> None:
+        """Start the clock for the first time; once it runs this does nothing."""
+        with self._wake:
+            if not self._pacer.running:
+                self._journal.start()
+                self._pacer.start()
+                self._wake.notify_all()
+
+    def stop(self) -> None:
+        """Finish the call at hand, then refuse all others; what was answered is in the journal already."""
+        with self._wake:
+            self._stopped = True
+            self._wake.notify_all()
+        self._ring.close()
+
+    def greeting(self) -> dict[str, Any]:
+        """What a client needs to follow events from here on."""
+        return {"epoch": self._ring.epoch, "latest": self._ring.latest}
+
+    def answer(self, call: str, arguments: Arguments, *, is_current: Callable[[], bool]) -> Any:
+        """Make one call at the present market time and return what crosses the wire.
+
+        `is_current` is asked under the lock: a call from a connection that its client gave up must do nothing.
+        Raises WireError for a call that is not understood, OrderRefusedError for one that is refused.
+        """
+        if call == "events":
+            return self._events(arguments)
+        if call not in CALLS and call != "clock":
+            raise WireError(f"there is no call {call!r}")
+        with self._lock:
+            if self._stopped or not is_current():
+                raise MarketStoppedError
+            try:
+                self._advance()
+                if call == "clock":
+                    return encode(self._venue.market.clock(running=self._pacer.running))
+                return CALLS[call](self._venue, arguments)
+            except (WireError, OrderRefusedError):
+                raise
+            except Exception as error:
+                self._fail(error)
+                raise MarketStoppedError from error
+
+    def _advance(self) -> None:
+        self._venue.advance_to(self._pacer.target())
+
+    def _fail(self, error: Exception) -> None:
+        self.failure = self.failure or error
+        self._stopped = True
+        self._ring.close()
+        self._on_failure()
+
+    def _events(self, arguments: Arguments) -> Any:
+        wait_ms = min(max(argument(int, arguments, "timeout_ms"), 0), _WAIT_MS_MAX)
+        epoch, after = argument(str, arguments, "epoch"), argument(int, arguments, "after")
+        batch = self._ring.after(epoch, after, wait_ms / 1000)
+        return {
+            "events": [encode_event(event) for event in batch.events],
+            "next": batch.next,
+            "epoch": self._ring.epoch,
+        }

@@ -1,0 +1,1 @@
+"""The portal: presentation only. It asks the runner for everything and writes nothing but flags."""

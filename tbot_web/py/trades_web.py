@@ -1,0 +1,162 @@
+"""`/trades/`: every round trip in the strategy book, and the fills and postings behind each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from urllib.parse import urlencode
+
+from flask import Blueprint, Response, jsonify, render_template, request
+
+from tbot_bot.api.errors import ApiError, Problem
+from tbot_bot.api.lifecycle import Phase
+from tbot_bot.api.permissions import Permission
+from tbot_bot.api.trades import AskTrade, AskTrades, TradeDetail, TradePage, TradeRow
+from tbot_web.support import trade_view
+from tbot_web.support.page import WATCH, Page
+from tbot_web.support.runner_client import runner
+from tbot_web.support.utils_web import Answer, attempt, csv_response, failed_panel, json_answer
+
+PAGE = Page(
+    slug="trades",
+    title="Trades",
+    purpose="What was bought and sold, why, and what came of it.",
+    prefix="/trades",
+    permission=Permission.TRADES_VIEW,
+    phases=frozenset({Phase.MAIN}),
+    group=WATCH,
+    shortcut="t",
+    panel=True,
+)
+blueprint = Blueprint("trades", __name__)
+
+_PAGE_MAX, _EXPORT_MAX = 500, 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """What the address says to show; an empty part shows all."""
+
+    symbol: str | None
+    strategy: str | None
+    day: str | None
+    sort: str
+    order: str
+    cursor: str | None
+
+    @classmethod
+    def of_request(cls) -> Filter:
+        """Read the query; what cannot be a filter is refused with what is allowed."""
+        asked = {name: value.strip() for name, value in request.args.items() if value.strip()}
+        sort, order = asked.get("sort", "opened_at"), asked.get("order", "desc")
+        wrong = {}
+        if sort not in trade_view.SORTED_BY:
+            wrong["sort"] = f"sort must be one of {', '.join(trade_view.SORTED_BY)}"
+        if order not in ("asc", "desc"):
+            wrong["order"] = "order must be asc or desc"
+        if not _is_day(asked.get("day")):
+            wrong["day"] = "day must be a date like 2026-10-03"
+        if wrong:
+            raise ApiError.of(400, "bad_filter", "This filter cannot be applied", fields=wrong)
+        symbol = asked.get("symbol", "").upper() or None
+        return cls(symbol, asked.get("strategy"), asked.get("day"), sort, order, asked.get("cursor"))
+
+    @property
+    def narrows(self) -> bool:
+        """Whether it leaves anything out."""
+        return any((self.symbol, self.strategy, self.day))
+
+    def address(self, path: str = "", **changed: str | None) -> str:
+        """The page's address with this filter, changed so."""
+        parts = {"symbol": self.symbol, "strategy": self.strategy, "day": self.day, "sort": self.sort,
+                 "order": self.order} | changed  # fmt: skip
+        return f"{PAGE.prefix}/{path}?{urlencode({name: value for name, value in parts.items() if value})}"
+
+    def page(self, limit: int) -> AskTrades:
+        """What to ask the runner."""
+        return AskTrades(
+            cursor=self.cursor, limit=limit, symbol=self.symbol, strategy=self.strategy, day=self.day
+        )  # fmt: skip
+
+
+@blueprint.get("/")
+def show() -> Answer:
+    """The panel."""
+    chosen = attempt(Filter.of_request)
+    if isinstance(chosen, Problem):
+        return failed_panel(PAGE, chosen)
+    return render_template(
+        "trades.html",
+        page=PAGE,
+        chosen=chosen,
+        trade_view=trade_view,
+        opened=attempt(lambda: _open(chosen)),
+        closed=attempt(lambda: _closed(chosen, 50)),
+    )
+
+
+@blueprint.get("/export.csv")
+def export() -> Response:
+    """The trades of this view, open ones first, then closed ones newest first."""
+    chosen = Filter.of_request()
+    found = _open(chosen)
+    asked: AskTrades | None = chosen.page(_PAGE_MAX).model_copy(update={"cursor": None})
+    while asked is not None and len(found) < _EXPORT_MAX:
+        page: TradePage = runner().call("trades.closed", asked)
+        found += page.items
+        asked = asked.model_copy(update={"cursor": page.next}) if page.next else None
+    return csv_response("trades", trade_view.EXPORTED, map(trade_view.export_row, found))
+
+
+@blueprint.get("/api")
+def rows() -> Response:
+    """Closed trades newest first, or with `state=open` the open ones."""
+    chosen = Filter.of_request()
+    if request.args.get("state") == "open":
+        return jsonify(items=[trade.model_dump() for trade in _open(chosen)], next=None)
+    limit = request.args.get("limit", 50, type=int)
+    if not 1 <= limit <= _PAGE_MAX:
+        raise ApiError.of(400, "bad_limit", "The limit is out of range", f"It may be 1 to {_PAGE_MAX}.")
+    return json_answer(_closed(chosen, limit))
+
+
+@blueprint.get("/api/<trade_id>")
+def one(trade_id: str) -> Response:
+    """One trade with its fills and postings."""
+    return json_answer(_detail(trade_id))
+
+
+@blueprint.get("/<trade_id>")
+def detail(trade_id: str) -> Answer:
+    """One trade and the proof of its figures."""
+    found = attempt(lambda: _detail(trade_id))
+    if isinstance(found, Problem):
+        return failed_panel(PAGE, found)
+    return render_template(
+        "trade.html", page=PAGE, detail=found, trade_view=trade_view, transactions=trade_view.transactions(found.postings)
+    )
+
+
+def _open(chosen: Filter) -> list[TradeRow]:
+    found: TradePage = runner().call("trades.open")
+    kept = trade_view.matching(found.items, chosen.symbol, chosen.strategy)
+    if chosen.day:
+        kept = [trade for trade in kept if trade.opened_at.startswith(chosen.day)]
+    return trade_view.in_order(kept, chosen.sort, descending=chosen.order == "desc")
+
+
+def _closed(chosen: Filter, limit: int) -> TradePage:
+    found: TradePage = runner().call("trades.closed", chosen.page(limit))
+    return found
+
+
+def _detail(trade_id: str) -> TradeDetail:
+    found: TradeDetail = runner().call("trades.detail", AskTrade(trade_id=trade_id))
+    return found
+
+
+def _is_day(text: str | None) -> bool:
+    try:
+        return text is None or date.fromisoformat(text).isoformat() == text
+    except ValueError:
+        return False

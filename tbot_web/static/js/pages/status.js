@@ -1,0 +1,144 @@
+// The plots. What they show is also said in words and listed as a table by the server.
+
+const HEIGHT = { equity: 230, days: 180 };
+const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+const plots = [];
+
+// A colour token as the browser resolves it for the present theme.
+function ink(token, alpha = 1) {
+  const probe = document.createElement("span");
+  probe.style.color = `color-mix(in srgb, var(--${token}) ${alpha * 100}%, transparent)`;
+  document.body.append(probe);
+  const colour = getComputedStyle(probe).color;
+  probe.remove();
+  return colour;
+}
+
+const fontOf = (size) => `${size}px ${getComputedStyle(document.body).fontFamily}`;
+
+const dayOf = (moment) => `${Number(moment.slice(8, 10))} ${MONTHS[Number(moment.slice(5, 7)) - 1]}`;
+
+const amount = new Intl.NumberFormat("en", { maximumFractionDigits: 2 });
+const said = (value) => amount.format(value).replace("-", "\u2212");
+
+// Market time stands still while the exchange is closed, so points stand side by side: x is their number.
+function timeAxis(moments, gap) {
+  return {
+    stroke: ink("muted"),
+    font: fontOf(12),
+    grid: { show: false },
+    ticks: { show: false },
+    gap,
+    space: 70,
+    incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000],
+    values: (_, splits) => splits.map((at) => (Number.isInteger(at) && moments[at] ? dayOf(moments[at]) : "")),
+  };
+}
+
+function valueAxis(lowest) {
+  return {
+    stroke: ink("muted"),
+    font: fontOf(12),
+    grid: { stroke: ink("line"), width: 1 },
+    ticks: { show: false },
+    size: 72,
+    filter: (_, splits) => splits.map((value) => (value >= lowest ? value : null)),
+    values: (_, splits) => splits.map((value) => (value === null ? "" : said(value))),
+  };
+}
+
+function equityPlot(box, items) {
+  const equity = items.map((item) => Number(item.equity));
+  const drawdown = items.map((item) => Number(item.drawdown_pct));
+  const [low, high] = [Math.min(...equity), Math.max(...equity)];
+  const span = high - low || Math.max(1, high * 0.01);
+  const deepest = Math.min(...drawdown, -0.5);
+  return new uPlot(
+    {
+      width: box.clientWidth,
+      height: HEIGHT.equity,
+      padding: [8, 8, 0, 0],
+      legend: { show: false },
+      cursor: { show: false },
+      scales: {
+        x: { time: false },
+        usd: { range: [low - span * 0.5, high + span * 0.08] },
+        percent: { range: [deepest, -deepest * 3.6] },
+      },
+      axes: [timeAxis(items.map((item) => item.at), 6), { ...valueAxis(low - span * 0.05), scale: "usd" }],
+      series: [
+        {},
+        { scale: "usd", stroke: ink("accent"), width: 2, points: { show: false } },
+        { scale: "percent", stroke: ink("bad"), width: 1, fill: ink("bad", 0.3), fillTo: 0, points: { show: false } },
+      ],
+    },
+    [items.map((_, index) => index), equity, drawdown],
+    box,
+  );
+}
+
+function daysPlot(box, items) {
+  const results = items.map((item) => Number(item.pnl));
+  const bars = (token) => ({
+    stroke: ink(token),
+    fill: ink(token, 0.85),
+    width: 0,
+    points: { show: false },
+    paths: uPlot.paths.bars({ size: [0.7, 40] }),
+  });
+  return new uPlot(
+    {
+      width: box.clientWidth,
+      height: HEIGHT.days,
+      padding: [8, 8, 0, 0],
+      legend: { show: false },
+      cursor: { show: false },
+      scales: {
+        x: { time: false, range: [-0.6, Math.max(items.length, 12) - 0.4] },
+        y: { range: (_, low, high) => uPlot.rangeNum(Math.min(low, 0), Math.max(high, 0), 0.1, true) },
+      },
+      axes: [timeAxis(items.map((item) => item.day), 6), valueAxis(-Infinity)],
+      series: [{}, bars("ok"), bars("bad")],
+    },
+    [
+      items.map((_, index) => index),
+      results.map((result) => (result >= 0 ? result : null)),
+      results.map((result) => (result < 0 ? result : null)),
+    ],
+    box,
+  );
+}
+
+const draw = { equity: equityPlot, days: daysPlot };
+
+async function load(plot) {
+  const response = await fetch(plot.box.dataset.source, { headers: { "X-Poll": "1" } }).catch(() => null);
+  if (!response?.ok) return; // the page around it says so; the old curve stays
+  plot.items = (await response.json()).items;
+  redraw(plot);
+}
+
+function redraw(plot) {
+  if (!plot.items?.length || !plot.box.clientWidth) return;
+  plot.drawn?.destroy();
+  plot.drawn = draw[plot.box.dataset.plot](plot.box, plot.items);
+}
+
+document.addEventListener("DOMContentLoaded", () => {
+  for (const box of document.querySelectorAll("[data-plot]")) {
+    const plot = { box, items: null, drawn: null };
+    plots.push(plot);
+    load(plot);
+    let width = 0;
+    new ResizeObserver(() => {
+      if (box.clientWidth === width) return;
+      width = box.clientWidth;
+      redraw(plot);
+    }).observe(box);
+  }
+});
+addEventListener("tbot:refreshed", () => plots.forEach(load));
+const redrawAll = () => requestAnimationFrame(() => plots.forEach(redraw));
+addEventListener("tbot:theme", redrawAll);
+addEventListener("storage", (event) => event.key === "tbot_theme" && redrawAll());
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redrawAll);

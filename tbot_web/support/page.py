@@ -1,0 +1,31 @@
+"""What a page says of itself; navigation, permission, phase guard, shortcut and frame title follow from it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tbot_bot.api.lifecycle import Phase
+from tbot_bot.api.permissions import Permission
+
+WATCH, MONEY, SET_UP, PEOPLE, CHECK = "Watch", "Money", "Set up", "People", "Check"
+#: Order of the groups in the navigation.
+GROUPS = (WATCH, MONEY, SET_UP, PEOPLE, CHECK)
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page: `templates/<slug>.html`, `css/pages/<slug>.css`, and its blueprint under `prefix`.
+
+    `group` None keeps it out of the navigation. `shortcut` is the letter after `g`. A `panel` is shown in the frame
+    of `main.html` and alone; only panels may be framed, and only by ourselves.
+    """
+
+    slug: str
+    title: str
+    purpose: str
+    prefix: str
+    permission: Permission
+    phases: frozenset[Phase]
+    group: str | None = None
+    shortcut: str | None = None
+    panel: bool = False

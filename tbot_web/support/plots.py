@@ -1,0 +1,53 @@
+"""Series behind the plots: the numbers shown beside them come from here too."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+from tbot_bot.api.status import DayResult, EquityPoint
+from tbot_bot.domain.money import round_half_even, to_decimal
+from tbot_web.support import figures
+
+_HUNDRED = Decimal(100)
+
+
+@dataclass(frozen=True, slots=True)
+class Drawdown:
+    """Equity at a market time, and how far it is below the highest before it, in percent, never positive."""
+
+    at: str
+    equity: str
+    drawdown_pct: str
+
+
+def drawdowns(points: Sequence[EquityPoint]) -> list[Drawdown]:
+    """Add to each point (equity / highest so far - 1) * 100, two decimals."""
+    highest, found = Decimal(0), []
+    for point in points:
+        equity = to_decimal(point.equity)
+        highest = max(highest, equity)
+        below = (equity / highest - 1) * _HUNDRED if highest else Decimal(0)
+        found.append(Drawdown(point.at, point.equity, str(round_half_even(below, 2))))
+    return found
+
+
+def equity_sentence(points: Sequence[Drawdown]) -> str:
+    """What the plot shows, for those who do not see it."""
+    if not points:
+        return "No equity has been recorded yet."
+    deepest = min(points, key=lambda point: to_decimal(point.drawdown_pct))
+    first, last = figures.money(points[0].equity), figures.money(points[-1].equity)
+    fall = figures.percent(deepest.drawdown_pct)
+    when = figures.moment(deepest.at, "date")
+    return f"Equity went from {first} to {last} USD; the deepest drawdown was {fall} on {when}."
+
+
+def days_sentence(days: Sequence[DayResult]) -> str:
+    """What the bars show, for those who do not see them."""
+    if not days:
+        return "No session has ended yet."
+    amounts = [to_decimal(day.pnl) for day in days]
+    up, down = sum(amount > 0 for amount in amounts), sum(amount < 0 for amount in amounts)
+    return f"{len(days)} sessions: {up} with a profit, {down} with a loss."

@@ -1,0 +1,82 @@
+"""What every page's template, view and table export share."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from flask import Flask, Response, render_template
+
+from tbot_bot.api.errors import ApiError, Problem
+from tbot_bot.api.model import Message
+from tbot_web.support import figures
+from tbot_web.support.page import Page
+
+T = TypeVar("T")
+#: What a view of a page returns.
+Answer = str | Response | tuple[str | Response, int]
+
+_SIGNED_OUT = 401
+#: A cell that starts so can be run as a formula by a spreadsheet.
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
+
+
+def install(app: Flask) -> None:
+    """Give the templates the names that base.html and _macros.html use."""
+    modules = Path(app.static_folder or "") / "js" / "pages"
+    present = frozenset(path.stem for path in modules.glob("*.js"))
+    app.jinja_env.globals.update(figures=figures, page_module=present.__contains__)
+    app.jinja_env.tests["failure"] = lambda value: isinstance(value, Problem)
+
+
+def attempt(ask: Callable[[], T]) -> T | Problem:
+    """Return the answer, or the problem for its part of the page; only a missing session concerns the whole page."""
+    try:
+        return ask()
+    except ApiError as error:
+        if error.problem.status == _SIGNED_OUT:
+            raise
+        return error.problem
+
+
+def failed_panel(page: Page, problem: Problem) -> Answer:
+    """The panel that says what failed, what still works, and tries again by itself."""
+    return render_template("panel_failed.html", page=page, failure=problem), problem.status
+
+
+def json_answer(message: Message) -> Response:
+    """A message of the system API as it stands."""
+    return Response(message.model_dump_json(), mimetype="application/json")
+
+
+def csv_response(name: str, head: Sequence[str], rows: Iterable[Sequence[str | None]]) -> Response:
+    """A table as a CSV download; unknown is an empty cell."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\r\n")
+    writer.writerow(head)
+    writer.writerows([_cell(value) for value in row] for row in rows)
+    return download(f"{name}.csv", text.getvalue(), "text/csv")
+
+
+def download(name: str, text: str, mimetype: str) -> Response:
+    """Text as a file to keep; `name` is plain ASCII."""
+    answer = Response(text, mimetype=mimetype)
+    answer.headers["Content-Disposition"] = f'attachment; filename="{name}"'
+    return answer
+
+
+def _cell(value: str | None) -> str:
+    """Text that a spreadsheet takes as text: what could be a formula and is no number gets an apostrophe in front."""
+    if value is None:
+        return ""
+    if value.startswith(_FORMULA_STARTS) and not _is_number(value):
+        return "'" + value
+    return value
+
+
+def _is_number(text: str) -> bool:
+    whole, point, part = text.removeprefix("-").partition(".")
+    return text.isascii() and whole.isdecimal() and (part.isdecimal() if point else True)

@@ -1,0 +1,165 @@
+"""A real runner on a real home, driven as the portal drives it: verbs over the socket, flags in the folder."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import httpx2
+
+from tbot_bot.api.sealing import seal
+from tbot_bot.config.paths import Home
+from tbot_bot.control.unix_socket import SocketAddress
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+PASSWORD = "correct horse battery staple"
+
+
+def wait_for(what: Callable[[], Any], timeout_s: float = 30.0, describe: Callable[[], str] = str) -> Any:
+    """Return the first true answer of `what`; fail after `timeout_s`."""
+    deadline = time.monotonic() + timeout_s
+    while time.monotonic() < deadline:
+        found = what()
+        if found:
+            return found
+        time.sleep(0.05)
+    raise AssertionError(f"waited {timeout_s} s in vain: {describe()}")
+
+
+class Refused(Exception):  # noqa: N818 - reads as what happened in a test
+    """The runner answered with a problem."""
+
+    def __init__(self, problem: dict[str, Any]) -> None:
+        super().__init__(json.dumps(problem))
+        self.problem = problem
+
+
+class RunningHome:
+    """Starts and ends a runner; the home outlives it."""
+
+    def __init__(self, root: Path) -> None:
+        self.home = Home(root)
+        self.process: subprocess.Popen[bytes] | None = None
+        self.session: str | None = None
+        self.setup_session: str | None = None
+        self._client: httpx2.Client | None = None
+
+    # life
+
+    def start(self, *, wait: bool = True) -> RunningHome:
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "tbot_bot.control.main"],
+            cwd=REPOSITORY,
+            env=os.environ | {"TBOT_HOME": str(self.home.root)},
+            stdin=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+        )
+        if wait:
+            wait_for(self._answers, 30, self._why_silent)
+        return self
+
+    def _why_silent(self) -> str:
+        assert self.process is not None
+        return (self.process.stderr.read() if self.process.poll() is not None else b"running").decode()
+
+    def _answers(self) -> bool:
+        assert self.process is not None
+        if self.process.poll() is not None:
+            raise AssertionError(f"the runner ended: {self._why_silent()}")
+        if not self.home.runner_socket.exists():
+            return False
+        try:
+            self.ask("web.keys")
+        except httpx2.TransportError:
+            return False
+        return True
+
+    def end(self, number: int = signal.SIGTERM) -> int:
+        assert self.process is not None
+        self.process.send_signal(number)
+        code = self.process.wait(30)
+        for stream in (self.process.stdin, self.process.stderr):
+            with contextlib.suppress(BrokenPipeError):
+                stream.close()
+        if self._client is not None:
+            self._client.close()
+            self._client = None
+        return code
+
+    def __enter__(self) -> RunningHome:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        if self.process is not None and self.process.poll() is None:
+            self.end()
+
+    # asking
+
+    def ask(self, verb: str, /, request_id: str | None = None, **params: Any) -> dict[str, Any]:
+        if self._client is None:
+            address = SocketAddress(self.home.runner_socket)
+            self._client = httpx2.Client(
+                transport=httpx2.HTTPTransport(uds=address.short), base_url="http://runner", timeout=30
+            )
+        body = {
+            "session": self.session,
+            "setup_session": self.setup_session,
+            "address": "127.0.0.1",
+            "request_id": request_id or secrets.token_urlsafe(16),
+            "params": params,
+        }
+        answer = self._client.post(f"/v1/{verb}", json=body)
+        if answer.status_code != 200:
+            raise Refused(answer.json())
+        return answer.json()
+
+    def ask_sealed(self, verb: str, secret: dict[str, str], **params: Any) -> dict[str, Any]:
+        request_id = secrets.token_urlsafe(16)
+        key = self.ask("web.keys")["sealing_public_key"]
+        box = seal(key, request_id=request_id, verb=verb, params=params, secret=secret, now=datetime.now(UTC))
+        return self.ask(verb, request_id=request_id, **params, sealed=box)
+
+    def raise_flag(self, name: str, request_id: str | None = None) -> None:
+        content = json.dumps({"request_id": request_id}) if request_id else ""
+        temporary = self.home.flags / f".{name}"
+        temporary.write_text(content)
+        temporary.rename(self.home.flags / name)
+
+    # the way to a trading bot
+
+    def configure(self, **values: str) -> None:
+        token = self.home.setup_token.read_text().strip()
+        self.setup_session = self.ask("setup.exchange", token=token)["setup_session"]
+        submitted = self.ask("configuration.submit", values=values)
+        self.raise_flag("provision.flag", submitted["request_id"])
+        wait_for(lambda: self.state() == "registration", 60, lambda: str(self.ask("provision.progress")))
+
+    def register(self, username: str = "ada") -> list[str]:
+        made = self.ask_sealed(
+            "register.first_admin", {"password": PASSWORD}, username=username, email=f"{username}@example.org"
+        )
+        return made["recovery_codes"]
+
+    def log_in(self, username: str = "ada", password: str = PASSWORD) -> None:
+        opened = self.ask_sealed("session.log_in", {"password": password}, username=username, user_agent="test")
+        self.session = opened["session"]
+
+    def start_trading(self) -> None:
+        self.raise_flag("control_start.flag", self.ask("control.issue_start")["request_id"])
+
+    def state(self) -> str:
+        return self.home.bot_state.read_text().strip()
+
+    def status(self) -> dict[str, Any]:
+        return self.ask("status.document")
