@@ -65,14 +65,14 @@ class Books:
         book: Book = Book.STRATEGY,
         role: OrderRole = OrderRole.ENTRY,
         day: date = DAY,
-        reason: str | None = None,
+        reason: str = "",
     ) -> AppliedExecution:
         """Record an order and fill it whole, a minute after the one before."""
         self.fills += 1
         at = datetime(day.year, day.month, day.day, 13, 30, tzinfo=UTC) + timedelta(minutes=self.fills)
-        request = self.intent(side, quantity, symbol=symbol, book=book, role=role, at=at)
+        request = self.intent(side, quantity, symbol=symbol, book=book, role=role, at=at, why=reason)
         return self.trades.apply_execution(
-            execution(self.fills, request, price, fee, at=at), session_day=day, recorded_at=WALL, close_reason=reason
+            execution(self.fills, request, price, fee, at=at), session_day=day, recorded_at=WALL
         )
 
     def intent(
@@ -85,10 +85,11 @@ class Books:
         role: OrderRole = OrderRole.ENTRY,
         at: datetime = OPEN_AT,
         bracket: Sequence[OrderRequest] = (),
+        why: str = "",
     ) -> OrderRequest:
         """Put an order on record."""
         made = request(self.fills or 1, side, quantity, symbol=symbol, book=book, role=role, bracket=bracket)
-        self.trades.record_intent(made, strategy="open", at=at, recorded_at=WALL)
+        self.trades.record_intent(made, strategy="open", at=at, recorded_at=WALL, why=why)
         return made
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from pydantic import BaseModel
+if TYPE_CHECKING:  # the market's own process, which imports the client's wire format, does without pydantic
+    from pydantic import BaseModel
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,7 @@ from tbot_bot.brokers.setup import BrokerSetup
 from tbot_bot.control.bot_link import LineChannel, RunnerLink
 from tbot_bot.control.bot_loop import BotLoop
 from tbot_bot.control.clock import WallClock
+from tbot_bot.control.exit_codes import UNHELPABLE
 from tbot_bot.domain.broker import Broker, BrokerUnavailableError
 from tbot_bot.monitoring.log_book import set_up
 from tbot_bot.strategies.registry import STRATEGIES, parse_parameters
@@ -42,7 +43,10 @@ LAST_TRY_PAUSE_S = 0.2
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run until the runner is gone or a signal comes; 0 then, 1 after an error that was not expected."""
+    """Run until the runner is gone or a signal comes.
+
+    Returns 0 then, UNHELPABLE when Begin makes no sense, 1 after an error that was not expected.
+    """
     parser = argparse.ArgumentParser(
         prog="tbot_bot.control.bot", description="The trading loop; started by the runner."
     )
@@ -50,21 +54,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     set_up(_write_line, WallClock(), "bot")
     is_ending = _end_on_signals()
-    channel = LineChannel(socket.socket(fileno=options.fd))
-    link = RunnerLink(channel, time.monotonic)
+    with socket.socket(fileno=options.fd) as connection:
+        return _serve(RunnerLink(LineChannel(connection), time.monotonic), is_ending)
+
+
+def _serve(link: RunnerLink, is_ending: Callable[[], bool]) -> int:
     try:
         begin = link.begin()
+        broker = connect(begin.broker)
+        loop = compose(begin, broker, link)
     except RunnerGoneError as error:
         log.warning("ended before it began", reason=str(error))
         return 0
-    broker = connect(begin.broker)
-    loop = compose(begin, broker, link)
+    except (LookupError, ValueError) as error:  # what the runner said cannot be traded by; it has to know why
+        log.exception("the bot cannot begin")
+        _tell_last(link, error)
+        return UNHELPABLE
     try:
         return _run(loop, link, is_ending)
     finally:
         let_go(loop)
         broker.close()
-        channel.close()
 
 
 def connect(described: Mapping[str, str]) -> Broker:

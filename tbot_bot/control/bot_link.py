@@ -84,10 +84,6 @@ class LineChannel:
             raise ChannelClosedError(f"a line is longer than {LINE_BYTES_MAX} bytes")
         return [bytes(line) for line in lines]
 
-    def close(self) -> None:
-        """Close our end."""
-        self._connection.close()
-
 
 SessionChange = Literal["opened", "closed", "ended", "gap"]
 Tell = Run | Halt | Pause | Float

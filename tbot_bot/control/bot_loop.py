@@ -136,8 +136,8 @@ class BotLoop:
         self._end_minute()
         if self._monotonic_s() >= self._heartbeat_at_s:
             self._read_clock()
-            self._decide()
             self._tell_market()
+            self._decide()
         self._work()
 
     def cancel_entries(self) -> None:
@@ -149,7 +149,9 @@ class BotLoop:
     def _work(self) -> None:
         """Take the next step with every submission in doubt and every exit."""
         self._recipe.resolve_doubts()
-        if self._standing.running and self._now is not None and self._is_open:
+        if self._standing.running:
+            self._exits.watch_stops()
+        if self._now is not None and self._is_open:
             self._exits.advance(self._now)
 
     # --- events -------------------------------------------------------------------------------------------------
@@ -162,9 +164,7 @@ class BotLoop:
                     self._minute = bar.end_at
                 self._router.on_bar(bar)
             case OrderChanged(order):
-                known = self._view.note_order(order)
-                if self._standing.running:
-                    self._exits.note_leg(known)
+                self._view.note_order(order)
             case Executed(execution):
                 self._view.note_execution(execution)
             case GapDetected(reason):
@@ -193,9 +193,9 @@ class BotLoop:
         if self._minute is None:
             return
         self._now = self._minute if self._now is None else max(self._now, self._minute)
-        self._decide()
         self._minute = None
         self._tell_market()
+        self._decide()
 
     # --- decisions ----------------------------------------------------------------------------------------------
 

@@ -35,7 +35,6 @@ _PAUSED = "paused"
 _STOP_SCHEDULED = "stop_scheduled"
 _KILL_CLOSED = "kill_closed_at"
 _CLOSING_SINCE = "closing_since"
-_MARKET_RUN = "market_run"
 _TRADING_SINCE = "trading_since"
 
 
@@ -111,7 +110,6 @@ class Conductor:
             self.floor.kill_switch.arm()
             self._record.set_fact(_STOP_SCHEDULED, None)
             self._lifecycle.move(State.STARTED, "started", actor)
-            self._record.set_fact(_MARKET_RUN, "yes")
             self.floor.run_market()
             self._reconcile_at = self._clock.now()
 
@@ -153,6 +151,7 @@ class Conductor:
                 self._lifecycle.move(State.STOPPED, "reset", actor)
             if self.kill_triggered() is not False:
                 self.floor.kill_switch.reset()
+                self.floor.kill_switch.arm()
             self._record.set_fact(_KILL_CLOSED, None)
         self._changed()
 
@@ -169,8 +168,6 @@ class Conductor:
         """Do what is due now."""
         state = self._lifecycle.state
         self.floor.poll()
-        if self._record.fact(_MARKET_RUN) and self.floor.venue_ready.is_set() and not self._bot_may_trade:
-            self.floor.run_market()
         with self._lock:
             if self.kill_triggered() and State.EMERGENCY in TRANSITIONS[state] and not self._record.fact(_KILL_CLOSED):
                 self._begin_closing(State.EMERGENCY, "kill switch", "kill switch")

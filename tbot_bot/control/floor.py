@@ -35,6 +35,8 @@ from tbot_bot.trading.order_service import OrderService
 
 log = structlog.get_logger("floor")
 STOP_TIMEOUT_S = 8.0
+#: The runner's record of the first Start.
+_MARKET_RUN = "market_run"
 
 
 class Floor:
@@ -73,11 +75,20 @@ class Floor:
         now_s = time.monotonic()
         if self.venue_keeper is not None and self.venue_keeper.poll(now_s):
             self.venue_ready.clear()
-        if bot and (self.venue_keeper is None or self.venue_ready.is_set()):
+        if bot and self.broker_is_up:
             self.bot_keeper.poll(now_s)
+
+    @property
+    def broker_is_up(self) -> bool:
+        """Whether it makes sense to ask the broker: our own market must have opened first."""
+        return self.venue_keeper is None or self.venue_ready.is_set()
 
     def run_market(self) -> None:
         """Start the simulated market's clock for the first time; later calls change nothing."""
+        self._foundation.record.set_fact(_MARKET_RUN, "yes")
+        self._tell_market_to_run()
+
+    def _tell_market_to_run(self) -> None:
         if self.venue_keeper is not None and self.venue_keeper.child is not None:
             self.venue_keeper.child.send(json.dumps({"command": "run"}))
 
@@ -101,10 +112,15 @@ class Floor:
             command,
             now_s=time.monotonic(),
             on_line=self._venue_line,
-            on_output=lambda _line: self.venue_ready.set(),
+            on_output=self._venue_up,
         )
         child.send(json.dumps(self._venue_configuration()))
         return child
+
+    def _venue_up(self, _line: str) -> None:
+        self.venue_ready.set()
+        if self._foundation.record.fact(_MARKET_RUN):  # it may have ended before it took our word down
+            self._tell_market_to_run()
 
     def _venue_line(self, line: str) -> None:
         self._log_book.write_line("venue", line)

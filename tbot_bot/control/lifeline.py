@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-import sys
+import os
 import threading
 from collections.abc import Callable
 
+_STANDARD_INPUT = 0
+_READ_BYTES = 4096
+
 
 def watch(on_gone: Callable[[], None]) -> None:
-    """Call `on_gone` once standard input ends: our parent is gone, or wants us gone. Lines are not for us."""
+    """Call `on_gone` once standard input ends: our parent is gone, or wants us gone. What it says is not for us."""
 
     def wait() -> None:
-        for _line in sys.stdin.buffer:
+        # the bare descriptor: a buffered reader would hold its lock when the interpreter ends
+        while os.read(_STANDARD_INPUT, _READ_BYTES):
             pass
         on_gone()
 

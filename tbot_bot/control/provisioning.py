@@ -19,6 +19,7 @@ from tbot_bot.control.foundation import Foundation
 from tbot_bot.control.lifecycle import Lifecycle
 from tbot_bot.domain.lifecycle import State
 from tbot_bot.market.calendar import build
+from tbot_bot.storage.control_store import StepRecord
 
 log = structlog.get_logger("provisioning")
 #: Synthetic sessions begin here.
@@ -90,23 +91,13 @@ class Provisioning:
 
     def progress(self) -> Progress:
         """How far the set-up is."""
-        steps = [
-            Step(
-                name=step.name,
-                title=step.title,
-                status=StepStatus(step.status),
-                detail=step.detail,
-                seconds=round((step.ended_at - step.started_at).total_seconds(), 2)
-                if step.ended_at and step.started_at
-                else None,
-            )
-            for step in self._record.steps()
-        ]
+        known = {step.name: step for step in self._record.steps()}
+        steps = [_shown(planned, known.get(planned.name)) for planned in self._steps]
         return Progress(
             state=self._lifecycle.state,
             steps=steps,
             failed=any(step.status is StepStatus.FAILED for step in steps),
-            done=bool(steps) and all(step.status is StepStatus.DONE for step in steps),
+            done=all(step.status is StepStatus.DONE for step in steps),
         )
 
     def _do(self, step: _Planned) -> None:
@@ -175,6 +166,7 @@ class Provisioning:
     def _bot(self) -> str:
         floor = self._floor().floor
         self._wait(lambda: floor.view.seen.market_time is not None, with_bot=True)
+        floor.kill_switch.arm()
         return "The bot is up and waits for Start"
 
     def _wait(self, is_ready: Callable[[], bool], *, with_bot: bool) -> None:
@@ -188,3 +180,16 @@ class Provisioning:
                 keeper = floor.bot_keeper if with_bot else floor.venue_keeper
                 raise StepFailedError(f"Not ready after {READY_TIMEOUT_S:g} s: {keeper.reason if keeper else ''}")
             time.sleep(POLL_S)
+
+
+def _shown(planned: _Planned, known: StepRecord | None) -> Step:
+    if known is None:
+        return Step(name=planned.name, title=planned.title, status=StepStatus.WAITING)
+    took = known.ended_at - known.started_at if known.ended_at and known.started_at else None
+    return Step(
+        name=planned.name,
+        title=planned.title,
+        status=StepStatus(known.status),
+        detail=known.detail,
+        seconds=None if took is None else round(took.total_seconds(), 2),
+    )

@@ -144,6 +144,8 @@ class StatusSource:
         return tuple(dict.fromkeys(found))
 
     def _account_now(self, now: datetime) -> BrokerAccount | None:
+        if not self._conductor.floor.broker_is_up:
+            return None
         if self._account_at is None or now - self._account_at >= ACCOUNT_EVERY:
             self._account_at = now
             try:

@@ -126,6 +126,8 @@ class TradingDay:
         return None if equity is None else float_allocation(equity, self._floor.settings.TOTAL_ALLOCATION)
 
     def _equity_now(self) -> Money | None:
+        if not self._floor.broker_is_up:
+            return None
         try:
             return self._floor.broker.account().equity
         except BrokerError as error:

@@ -28,6 +28,7 @@ from tbot_bot.control.requests import Requests
 from tbot_bot.control.system_api import Caller, Handler
 from tbot_bot.control.unsealer import Unsealer
 from tbot_bot.domain.lifecycle import State
+from tbot_bot.identity.errors import AdminExistsError
 from tbot_bot.venue.replay import check_replay
 
 FORM_INVALID = "form_invalid"
@@ -130,6 +131,8 @@ class SetupVerbs:
             target=asked.username,
             after_effects=[effect],
         )
+        if self._foundation.users.created_by(effect) is None:
+            raise AdminExistsError
         self._lifecycle.move(State.STOPPED, "first administrator registered", asked.username)
         self._foundation.offer_setup_token()  # there is an administrator now: the token's file goes
         return Registered(username=asked.username, recovery_codes=codes, generation=committed.number)

@@ -64,7 +64,8 @@ class OrderRecord:
     """An order as we keep it: what was asked, the broker's latest word, and what we booked.
 
     `order.filled` is what the broker says was filled; `executed` is the sum of the executions booked here. They
-    differ only while a fill is on its way. `trade_id` is the trade of its latest fill.
+    differ only while a fill is on its way. `trade_id` is the trade of its latest fill, `why` what
+    the strategy said when it wanted the order.
     """
 
     request: OrderRequest
@@ -74,6 +75,7 @@ class OrderRecord:
     executed: Quantity
     trade_id: str | None
     recorded_at: datetime
+    why: str = ""
 
     @property
     def book(self) -> Book:

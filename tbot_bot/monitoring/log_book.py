@@ -135,6 +135,7 @@ def set_up(write: Callable[[Record], None], clock: Clock, source: str) -> None:
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
         cache_logger_on_first_use=False,
     )
+    logging.getLogger("alembic").setLevel(logging.WARNING)
     logging.basicConfig(handlers=[_StandardLibrary()], level=logging.INFO, force=True)
 
 

@@ -9,7 +9,6 @@ A rotation writes a complete new generation beside the old one and then swaps th
 
 from __future__ import annotations
 
-import copy
 import errno
 import re
 import threading
@@ -177,7 +176,7 @@ class GenerationStore:
     ) -> Committed:
         """Replace all keys and re-encrypt all secrets, with `change` applied to them, in one atomic step.
 
-        `change` gets a copy of every category and returns the new ones; what it raises passes through, and nothing
+        `change` gets every category, decrypted, and returns the new ones; what it raises passes through, and nothing
         was changed. A request id that made a kept generation returns that one. Only call it once the current
         generation was compared with the audit log: an uncommitted newer generation is removed here.
         Raises StoreBusyError, RotationFailedError (the old generation stands) and RotationIndeterminateError.
@@ -192,8 +191,7 @@ class GenerationStore:
                     self._sweep_debris()
                     self._sweep_uncommitted(parent.number)
                     self._require_space(parent)
-                    contents = parent.read_all()
-                changed = change(copy.deepcopy(contents))
+                changed = change(parent.read_all())
                 draft = compose(Request(request_id, actor, reason, after_effects), changed, parent, self._clock.now())
                 return self._commit(draft, parent.number)
 

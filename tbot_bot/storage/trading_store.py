@@ -25,11 +25,11 @@ _OPEN_ORDERS = text("""
 """)
 _ADD_ORDER = text("""
     INSERT INTO trade_order (client_order_id, number, parent, book, strategy, role, trade_id, request, broker_order_id,
-                             status, quantity, filled, executed, limit_price, stop_price, reason, recorded_us,
-                             updated_us)
+                             status, quantity, filled, executed, limit_price, stop_price, reason, why,
+                             recorded_us, updated_us)
     VALUES (:client_order_id, (SELECT coalesce(max(number), 0) + 1 FROM trade_order), :parent, :book, :strategy, :role,
             :trade_id, :request, :broker_order_id, :status, :quantity, :filled, :executed, :limit_price, :stop_price,
-            :reason, :recorded_us, :updated_us)
+            :reason, :why, :recorded_us, :updated_us)
 """)
 _UPDATE_ORDER = text("""
     UPDATE trade_order SET trade_id = :trade_id, broker_order_id = :broker_order_id, status = :status,
@@ -114,6 +114,7 @@ class SqlOrders:
                 "role": record.role.value,
                 "request": canonical_json(request_facts(record.request)).decode(),
                 "recorded_us": to_micros(record.recorded_at),
+                "why": record.why,
             },
         )
 
@@ -303,6 +304,7 @@ def _order(row: Any) -> OrderRecord:
         executed=Quantity(row.executed),
         trade_id=row.trade_id,
         recorded_at=from_micros(row.recorded_us),
+        why=row.why,
     )
 
 

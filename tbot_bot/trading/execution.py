@@ -64,6 +64,11 @@ class OrderRecipe:
         self._monotonic_s = monotonic_s
         self._doubts: dict[str, _Doubt] = {}
 
+    @property
+    def is_blocked(self) -> bool:
+        """Whether no order at all may be sent now."""
+        return self._standing.order_block is not None
+
     def is_in_doubt(self, client_order_id: str) -> bool:
         """Whether it is still unknown what became of this order."""
         return client_order_id in self._doubts

@@ -63,12 +63,12 @@ class ExitDesk:
         """Forget every exit that is wanted; what was sent stays sent."""
         self._closings = {}
 
-    def note_leg(self, order: Order) -> None:
-        """Close a trade whose protective stop ended without protecting it."""
-        if order.status.is_final and order.status is not OrderStatus.FILLED:
-            for trade in list(self._view.trades.values()):
-                if trade.order_id(OrderRole.STOP_LOSS) == order.client_order_id:
-                    self.want(trade, f"its protective stop is {order.status}")
+    def watch_stops(self) -> None:
+        """Close every trade whose protective stop is known to have ended without protecting it."""
+        for trade in list(self._view.trades.values()):
+            stop = self._view.orders.get(trade.order_id(OrderRole.STOP_LOSS))
+            if stop is not None and stop.status.is_final and stop.status is not OrderStatus.FILLED:
+                self.want(trade, f"its protective stop is {stop.status}")
 
     def check_protection(self) -> None:
         """Close every trade that has no working stop at the broker."""
@@ -78,7 +78,12 @@ class ExitDesk:
                 self.want(trade, "it has no working protective stop")
 
     def advance(self, now: datetime) -> None:
-        """Take the next step of every exit; `now` is market time and the market is open."""
+        """Take the next step of every exit; `now` is market time and the market is open.
+
+        While no order may be sent nothing is done: a trade keeps its protective orders until its exit can follow.
+        """
+        if self._recipe.is_blocked:
+            return
         for trade_id, closing in list(self._closings.items()):
             trade = self._view.trades.get(trade_id)
             if trade is None:

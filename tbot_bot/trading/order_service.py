@@ -33,7 +33,6 @@ class OrderService:
         self._conditions = conditions
         self._clock = clock
         self._accepting = Lock()
-        self._exit_reasons: dict[str, str] = {}
         self.records = TradeLogger(store)
 
     def accept(self, intent: OrderIntent) -> str | None:
@@ -77,7 +76,6 @@ class OrderService:
             execution,
             session_day=exchange_day(execution.at),
             recorded_at=self._clock.now(),
-            close_reason=self._exit_reasons.get(execution.client_order_id),
         )
 
     def end_unsent(self, client_order_id: str, reason: str) -> None:
@@ -115,15 +113,17 @@ class OrderService:
         with self._accepting:
             refusal = judge(intent, self.facts())
             recorded = self.records.record_intent(
-                intent.to_request(), strategy=intent.strategy, at=intent.decided_at, recorded_at=self._clock.now()
+                intent.to_request(),
+                strategy=intent.strategy,
+                at=intent.decided_at,
+                recorded_at=self._clock.now(),
+                why=intent.reason,
             )
             if not recorded.is_new:
                 order = recorded.record.order
                 return order.reason or _REPEATED if order.status is OrderStatus.REJECTED else _REPEATED
             if refusal is not None:
                 self.end_unsent(intent.client_order_id, refusal)
-            elif intent.role is OrderRole.EXIT:
-                self._exit_reasons[intent.client_order_id] = intent.reason
             return refusal
 
     def _end(self, client_order_id: str, status: OrderStatus, reason: str) -> None:

@@ -42,7 +42,7 @@ class TradeLogger:
     # orders
 
     def record_intent(
-        self, request: OrderRequest, *, strategy: str, at: datetime, recorded_at: datetime
+        self, request: OrderRequest, *, strategy: str, at: datetime, recorded_at: datetime, why: str = ""
     ) -> RecordedIntent:
         """Put an order and its bracket legs on record before it is sent; `at` is market time.
 
@@ -55,10 +55,10 @@ class TradeLogger:
                 if known.request != request or known.strategy != strategy:
                     raise IntentConflictError(request.client_order_id)
                 return RecordedIntent(known, is_new=False)
-            record = _new_record(request, None, strategy, at, recorded_at)
+            record = _new_record(request, None, strategy, at, recorded_at, why)
             unit.orders.add_order(record)
             for leg in request.bracket:
-                unit.orders.add_order(_new_record(leg, request.client_order_id, strategy, at, recorded_at))
+                unit.orders.add_order(_new_record(leg, request.client_order_id, strategy, at, recorded_at, why))
             return RecordedIntent(record, is_new=True)
 
     def record_order(self, order: Order) -> OrderRecord:
@@ -88,14 +88,13 @@ class TradeLogger:
 
     # fills
 
-    def apply_execution(
-        self, execution: Execution, *, session_day: date, recorded_at: datetime, close_reason: str | None = None
-    ) -> AppliedExecution:
+    def apply_execution(self, execution: Execution, *, session_day: date, recorded_at: datetime) -> AppliedExecution:
         """Book a fill once: order, lots, trade, ledger and results in one transaction.
 
         A repeat changes nothing and returns the first result. A fill of an order we do not know goes to quarantine
-        and is not posted; it is booked when it comes again after the order became known. `close_reason` is kept if
-        the fill ends a trade, the order's role otherwise. Raises ExecutionConflictError, FillError.
+        and is not posted; it is booked when it comes again after the order became known. A trade that the
+        fill ends keeps why the order was wanted, or the role of a bracket leg.
+        Raises ExecutionConflictError, FillError.
         """
         with self._store.transaction() as unit:
             known = unit.orders.execution(execution.execution_id)
@@ -110,7 +109,7 @@ class TradeLogger:
                 applied = AppliedExecution(execution, Outcome.QUARANTINED, session_day)
                 unit.orders.add_quarantined(applied, recorded_at)
                 return applied
-            return _book(unit, record, execution, session_day, recorded_at, close_reason)
+            return _book(unit, record, execution, session_day, recorded_at)
 
     def quarantine(self) -> tuple[AppliedExecution, ...]:
         """Return the fills that belong to no order of ours and are not booked, oldest first."""
@@ -224,7 +223,7 @@ class TradeLogger:
 
 
 def _new_record(
-    request: OrderRequest, parent: str | None, strategy: str, at: datetime, recorded_at: datetime
+    request: OrderRequest, parent: str | None, strategy: str, at: datetime, recorded_at: datetime, why: str
 ) -> OrderRecord:
     role = role_of(request.client_order_id)
     if role is None or book_of(request.client_order_id) is not request.book:
@@ -237,6 +236,7 @@ def _new_record(
         executed=Quantity.zero(),
         trade_id=None,
         recorded_at=recorded_at,
+        why=why,
     )
 
 
@@ -270,12 +270,11 @@ def _book(
     execution: Execution,
     session_day: date,
     recorded_at: datetime,
-    close_reason: str | None,
 ) -> AppliedExecution:
     if execution.symbol != record.order.symbol or execution.side is not record.order.side:
         raise FillError(f"execution {execution.execution_id} is not in the symbol and side of its order")
     match = match_fill(unit.trades.open_lots(record.book, execution.symbol), execution, record.book)
-    effects = _effects(unit, match, record, execution, session_day, close_reason)
+    effects = _effects(unit, match, record, execution, session_day)
     posting = fill_posting(match, execution, record.book)
     posted = unit.ledger.post(fill_event(execution), [Draft(posting)], recorded_at)
     seq = posted.event.seq
@@ -304,7 +303,6 @@ def _effects(
     record: OrderRecord,
     execution: Execution,
     session_day: date,
-    close_reason: str | None,
 ) -> TradeEffects:
     if record.book is Book.HOLDINGS:
         return NO_TRADE
@@ -315,5 +313,5 @@ def _effects(
         execution,
         unit.trades.open_trade(execution.symbol),
         new=new_trade(trade_id_of(session_day, number), session_day, record, execution),
-        reason=close_reason,
+        reason=record.why or None if record.order.parent_client_order_id is None else None,
     )

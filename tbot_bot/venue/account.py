@@ -46,14 +46,12 @@ class Account:
 def exposure(held: Quantity, orders: Iterable[OrderRecord], mark: Price | None) -> Money:
     """The most that one symbol can come to be worth, long or short, once its `orders` filled.
 
-    Bracket legs are left out: they only undo what their entry did. The price is the highest of the mark and the
-    prices that the orders name.
+    Bracket legs do not belong among the orders: they only undo what their entry did. The price is the highest of the
+    mark and the prices that the orders name.
     """
     longest, shortest = held, held
     prices = [] if mark is None else [mark]
     for record in orders:
-        if record.is_leg:
-            continue
         change = record.remaining * record.order.side.sign
         longest, shortest = longest + max(change, Quantity.zero()), shortest + min(change, Quantity.zero())
         prices += [price for price in (record.order.limit_price, record.order.stop_price) if price is not None]

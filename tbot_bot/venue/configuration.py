@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
-from tbot_bot.brokers.sim.settings import SimFeed
+from tbot_bot.brokers.sim.feeds import SimFeed
 from tbot_bot.brokers.sim.wire import WireError, decode, from_line
 from tbot_bot.domain.market import Session
 from tbot_bot.domain.money import AmountError, Money, to_decimal

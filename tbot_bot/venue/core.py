@@ -193,24 +193,35 @@ class Market:
 
         What this tick releases waits for the next.
         """
-        ready = [record for record in self._book if record.remaining and record.order.symbol in bars]
+        ready = [record for record in self._book if record.can_fill and record.order.symbol in bars]
+        ticks = {
+            symbol: bars[symbol].tick(tick_number, self.instruments[symbol].tick)
+            for symbol in {record.order.symbol for record in ready}
+        }
         for before in sorted(ready, key=lambda record: not record.is_leg):
             record = self._book.get(before.order.client_order_id)
-            if record is not None and record.remaining:
-                self._try(record, min(before.remaining, record.remaining), bars[record.order.symbol], tick_number)
+            if record is None or not record.can_fill:
+                continue
+            symbol = record.order.symbol
+            price = match(record, ticks[symbol])
+            if price is not None:
+                available = liquidity(bars[symbol].bar, tick_number, self._taken_of(symbol))
+                quantity = min(before.remaining, record.remaining, available)
+                self._fill(replace(record, triggered=record.order.stop_price is not None), quantity, price)
+            elif not record.rested:
+                self._book.note(replace(record, rested=True))
 
-    def _try(self, record: OrderRecord, most: Quantity, bar: FeedBar, tick_number: int) -> None:
-        symbol = record.order.symbol
-        outcome = match(record, bar.tick(tick_number, self.instruments[symbol].tick))
-        stood = replace(record, rested=record.rested or outcome.price is None, triggered=outcome.triggered)
-        taken = self._taken.get(symbol, Quantity.zero())
-        quantity = min(most, liquidity(bar.bar, tick_number, taken))
-        if outcome.price is None or not quantity:
-            if stood != record:
-                self._book.note(stood)
+    def _fill(self, record: OrderRecord, quantity: Quantity, price: Price) -> None:
+        """Fill what the volume allows; an order that gets nothing keeps its place."""
+        if not quantity:
+            self._book.note(record)
             return
-        self._taken[symbol] = taken + quantity
-        self._execute(stood, quantity, outcome.price)
+        symbol = record.order.symbol
+        self._taken[symbol] = self._taken_of(symbol) + quantity
+        self._execute(record, quantity, price)
+
+    def _taken_of(self, symbol: str) -> Quantity:
+        return self._taken.get(symbol, Quantity.zero())
 
     def _execute(self, record: OrderRecord, quantity: Quantity, price: Price) -> None:
         order = record.order

@@ -42,12 +42,13 @@ class DirectoryTakenError(Exception):
 class Process:
     """The venue with its threads, from the first line of input to the exit code."""
 
-    def __init__(self, directory: Path, path: Path) -> None:
+    def __init__(self, directory: Path, path: Path, source: int) -> None:
+        """Take the parent's words from the descriptor `source`."""
         self._directory = directory
         self._path = path
         self._wake = Event()
         self._asked_to_stop = False
-        self._input = _lines(sys.stdin.fileno())
+        self._input = _lines(source)
 
     def stop(self, _number: int, _frame: object) -> None:
         """Handle SIGTERM and SIGINT."""
@@ -148,7 +149,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--directory", type=Path, required=True, help="where the market keeps its journal")
     parser.add_argument("--socket", type=Path, required=True, help="where it listens")
     options = parser.parse_args(arguments)
-    process = Process(options.directory, options.socket)
+    process = Process(options.directory, options.socket, sys.stdin.fileno())
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, process.stop)
     try:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from tbot_bot.domain.market import Bar
 from tbot_bot.domain.money import Price, Quantity
-from tbot_bot.domain.orders import Order, OrderType, Side
+from tbot_bot.domain.orders import Side
 from tbot_bot.venue.feed import TICKS_PER_BAR, Tick
 from tbot_bot.venue.records import OrderRecord
 
@@ -14,16 +12,8 @@ from tbot_bot.venue.records import OrderRecord
 VOLUME_SHARE = 10
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What a tick does to an order: `price` to fill at, None if it does not; `triggered` once its stop was touched."""
-
-    price: Price | None
-    triggered: bool
-
-
-def match(record: OrderRecord, tick: Tick) -> Outcome:
-    """Try one order against one tick.
+def match(record: OrderRecord, tick: Tick) -> Price | None:
+    """Return the price at which one tick fills an order, None if it does not.
 
     Market: buys at the ask, sells at the bid. Stop: touched by the last trade, a market order from then on.
     Limit: marketable on arrival it takes the quote; after resting it fills at its own price, for the market came
@@ -33,10 +23,10 @@ def match(record: OrderRecord, tick: Tick) -> Outcome:
     touch = tick.ask if order.side is Side.BUY else tick.bid
     if order.limit_price is not None:
         if not _at_least_as_good(order.side, touch, order.limit_price):
-            return Outcome(None, triggered=False)
-        return Outcome(order.limit_price if record.rested else touch, triggered=False)
-    triggered = record.triggered or order.type is OrderType.MARKET or _touched(order, tick.last)
-    return Outcome(touch if triggered else None, triggered=triggered)
+            return None
+        return order.limit_price if record.rested else touch
+    triggered = record.triggered or order.stop_price is None or _touched(order.side, order.stop_price, tick.last)
+    return touch if triggered else None
 
 
 def liquidity(bar: Bar, tick_number: int, taken: Quantity) -> Quantity:
@@ -52,11 +42,9 @@ def liquidity(bar: Bar, tick_number: int, taken: Quantity) -> Quantity:
 _SHARE = Quantity.of(1)
 
 
-def _touched(order: Order, last: Price) -> bool:
+def _touched(side: Side, stop: Price, last: Price) -> bool:
     """Whether the last trade reached the stop price."""
-    if order.stop_price is None:
-        return False
-    return last >= order.stop_price if order.side is Side.BUY else last <= order.stop_price
+    return last >= stop if side is Side.BUY else last <= stop
 
 
 def _at_least_as_good(side: Side, price: Price, limit: Price) -> bool:

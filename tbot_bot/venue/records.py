@@ -35,6 +35,11 @@ class OrderRecord:
         return self.order.parent_client_order_id is not None
 
     @property
+    def can_fill(self) -> bool:
+        """Whether anything may still fill."""
+        return self.released > self.order.filled
+
+    @property
     def remaining(self) -> Quantity:
         """What may still fill."""
         return self.released - self.order.filled

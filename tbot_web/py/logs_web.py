@@ -25,6 +25,7 @@ PAGE = Page(
     group=WATCH,
     shortcut="o",
     panel=True,
+    place=30,
 )
 blueprint = Blueprint("logs", __name__)
 

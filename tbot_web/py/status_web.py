@@ -29,6 +29,7 @@ PAGE = Page(
     group=WATCH,
     shortcut="s",
     panel=True,
+    place=10,
 )
 blueprint = Blueprint("status", __name__)
 

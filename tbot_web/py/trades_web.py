@@ -27,6 +27,7 @@ PAGE = Page(
     group=WATCH,
     shortcut="t",
     panel=True,
+    place=20,
 )
 blueprint = Blueprint("trades", __name__)
 

@@ -51,6 +51,7 @@ def navigation(
 ) -> list[tuple[str, list[Page]]]:
     """The panels that exist now and that the viewer may open, by group."""
     panels = [page for page in pages if page.panel and phase in page.phases and page.permission in permissions]
+    panels.sort(key=lambda page: (page.place, page.title))
     groups = ((group, [page for page in panels if page.group == group]) for group in GROUPS)
     return [(group, members) for group, members in groups if members]
 

@@ -22,8 +22,9 @@ from tbot_web.support import cookies
 from tbot_web.support.home import Home
 from tbot_web.support.requests import wants_json
 from tbot_web.support.runner_client import RunnerClient
-from tbot_web.support.security_users import needed
 
+#: Keys are handed out at once or not at all; a kill must not wait for them.
+_TIMEOUT_S = 2.0
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -62,7 +63,7 @@ class Keyring:
         if self.ready and epoch is not None and epoch == self._issued.epoch:
             return
         try:
-            keys: WebKeys = self._client.call("web.keys")
+            keys: WebKeys = self._client.call("web.keys", timeout_s=_TIMEOUT_S)
         except ApiError:
             return  # whoever needs the runner next is told that it is silent
         with self._lock:
@@ -98,7 +99,7 @@ class FormCookie(SecureCookieSessionInterface):
 
     def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
         """Read the cookie; ask for newer keys first where a token is checked or shown."""
-        if request.method not in _SAFE_METHODS or not (wants_json(request) or request.path.startswith("/static/")):
+        if _concerns_tokens(request):
             self._keys.refresh()
         return super().open_session(app, request)
 
@@ -131,9 +132,13 @@ def renew_token() -> None:
 def _require_keys() -> None:
     """Without keys no token can be told from a forged one."""
     keys: Keyring = current_app.extensions["keys"]
-    need = request.endpoint and needed(current_app, request.endpoint)
-    if not keys.ready and not (need and need.even_without_runner):
+    if _concerns_tokens(request) and not keys.ready:
         raise runner_unreachable()
+
+
+def _concerns_tokens(request: Request) -> bool:
+    """Whether a token is checked or shown: in a change, and on a page."""
+    return request.method not in _SAFE_METHODS or not (wants_json(request) or request.path.startswith("/static/"))
 
 
 def csrf_problem(error: CSRFError) -> Problem:

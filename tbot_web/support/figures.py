@@ -6,7 +6,7 @@ Input is the decimal text of the system API. None is unknown and stays None: it 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
 
 from tbot_bot.domain.money import round_half_even, to_decimal
@@ -93,8 +93,9 @@ def moment(text: str, form: str = "both") -> str:
 
 
 def new_york(text: str) -> str:
-    """The wall clock in New York at an RFC 3339 moment: `10:02`."""
-    return f"{_in_new_york(text):%H:%M}"
+    """Day and wall clock in New York at an RFC 3339 moment: `4 Oct 2010 10:02`."""
+    at = from_rfc3339(text).astimezone(NEW_YORK)
+    return f"{at.day} {MONTHS[at.month - 1]} {at.year} {at:%H:%M}"
 
 
 def day(text: str) -> str:
@@ -111,10 +112,6 @@ def size(size_bytes: int) -> str:
             break
         scaled, unit = scaled / 1000, larger
     return f"{scaled} {unit}" if unit == "B" else f"{round_half_even(scaled, 1)} {unit}"
-
-
-def _in_new_york(text: str) -> datetime:
-    return from_rfc3339(text).astimezone(NEW_YORK)
 
 
 def _fixed(value: Decimal, places: int, *, sign: bool) -> Shown:

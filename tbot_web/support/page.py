@@ -17,7 +17,7 @@ class Page:
     """One page: `templates/<slug>.html`, `css/pages/<slug>.css`, and its blueprint under `prefix`.
 
     `group` None keeps it out of the navigation. `shortcut` is the letter after `g`. A `panel` is shown in the frame
-    of `main.html` and alone; only panels may be framed, and only by ourselves.
+    of `main.html` and alone; only panels may be framed, and only by ourselves. `place` orders a group, lowest first.
     """
 
     slug: str
@@ -29,3 +29,4 @@ class Page:
     group: str | None = None
     shortcut: str | None = None
     panel: bool = False
+    place: int = 50

@@ -18,6 +18,8 @@ from tbot_bot.api.sessions import SessionStatus, Verdict
 from tbot_web.support.page import Page
 from tbot_web.support.session_manager import caller, verified_recently
 
+#: How long an act that must work without the runner waits to learn that it is gone.
+_HURRIED_S = 1.0
 View = TypeVar("View", bound=Callable[..., Any])
 
 
@@ -96,7 +98,7 @@ def _guard() -> None:
 
 def _judged(need: Need) -> Verdict:
     try:
-        return caller()
+        return caller(_HURRIED_S if need.even_without_runner else None)
     except ApiError as error:
         recent = verified_recently() if error.problem.code == "runner_unreachable" else None
         if recent is None or not need.even_without_runner:

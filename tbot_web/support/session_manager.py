@@ -62,13 +62,13 @@ class Verdicts:
         self._lock = threading.Lock()
         self._judged: dict[_Ids, _Judged] = {}
 
-    def judge(self, ids: _Ids, *, touch: bool) -> Verdict:
+    def judge(self, ids: _Ids, *, touch: bool, timeout_s: float | None = None) -> Verdict:
         """Return the runner's verdict, a remembered one if it still stands; raises ApiError when there is no answer."""
         epoch, now = self._home.epoch(), self._clock.now()
         known = self._judged.get(ids)
         if known is not None and known.is_fresh(epoch, now, touch=touch):
             return known.verdict
-        verdict: Verdict = runner().call("session.verdict", AskVerdict(touch=touch))
+        verdict: Verdict = runner().call("session.verdict", AskVerdict(touch=touch), timeout_s=timeout_s)
         touched_at = now if touch else (known.touched_at if known else None)
         self._remember(ids, _Judged(verdict, epoch, now, touched_at))
         return verdict
@@ -100,11 +100,11 @@ def install(app: Flask, verdicts: Verdicts) -> None:
     app.context_processor(lambda: {"viewer": g.get("caller", _NOBODY)})
 
 
-def caller() -> Verdict:
+def caller(timeout_s: float | None = None) -> Verdict:
     """The verdict on whoever is behind the request, asked for once; raises ApiError when the runner is silent."""
     if "caller" not in g:
         ids = _ids()
-        g.caller = _verdicts().judge(ids, touch=_is_touch()) if any(ids) else _NOBODY
+        g.caller = _verdicts().judge(ids, touch=_is_touch(), timeout_s=timeout_s) if any(ids) else _NOBODY
     verdict: Verdict = g.caller
     return verdict
 

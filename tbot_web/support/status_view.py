@@ -150,7 +150,7 @@ def kill_words(bot: BotStatus) -> Shown | None:
 
 
 def market_words(bot: BotStatus, market_time: str | None) -> str:
-    """The exchange's clock and session: `Mon 4 Oct 2010, 10:02 New York, open, closes in 5 h 58 min`."""
+    """The exchange's clock and session: `4 Oct 2010 10:02 New York, open, closes in 5 h 58 min`."""
     if market_time is None:
         return bot.market_note or "market time not known"
     clock = f"{figures.new_york(market_time)} New York"

@@ -10,7 +10,7 @@ from tests.ledger_books import OPEN_AT, books
 from tests.ledger_poster import book
 
 ROOT = Path(__file__).parents[2]
-ROUNDS = 4
+ROUNDS = 3
 
 
 def kill_after(path: Path, acknowledged: int) -> int:

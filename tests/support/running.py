@@ -9,11 +9,12 @@ import secrets
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import httpx2
 
@@ -53,30 +54,34 @@ class RunningHome:
         self.session: str | None = None
         self.setup_session: str | None = None
         self._client: httpx2.Client | None = None
+        self._said: IO[bytes] | None = None
 
     # life
 
     def start(self, *, wait: bool = True) -> RunningHome:
+        self._said = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `end`
         self.process = subprocess.Popen(
             [sys.executable, "-m", "tbot_bot.control.main"],
             cwd=REPOSITORY,
             env=os.environ | {"TBOT_HOME": str(self.home.root)},
             stdin=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stderr=self._said,
             start_new_session=True,
         )
         if wait:
-            wait_for(self._answers, 30, self._why_silent)
+            wait_for(self._answers, 40, self.said)
         return self
 
-    def _why_silent(self) -> str:
-        assert self.process is not None
-        return (self.process.stderr.read() if self.process.poll() is not None else b"running").decode()
+    def said(self) -> str:
+        """What the runner has written to standard error."""
+        assert self._said is not None
+        self._said.seek(0)
+        return self._said.read().decode()
 
     def _answers(self) -> bool:
         assert self.process is not None
         if self.process.poll() is not None:
-            raise AssertionError(f"the runner ended: {self._why_silent()}")
+            raise AssertionError(f"the runner ended: {self.said()}")
         if not self.home.runner_socket.exists():
             return False
         try:
@@ -88,8 +93,13 @@ class RunningHome:
     def end(self, number: int = signal.SIGTERM) -> int:
         assert self.process is not None
         self.process.send_signal(number)
+        return self.ended()
+
+    def ended(self) -> int:
+        """Wait for the end and let go of what belonged to the process; its exit code."""
+        assert self.process is not None
         code = self.process.wait(30)
-        for stream in (self.process.stdin, self.process.stderr):
+        for stream in (self.process.stdin, self._said):
             with contextlib.suppress(BrokenPipeError):
                 stream.close()
         if self._client is not None:

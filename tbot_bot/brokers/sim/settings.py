@@ -3,17 +3,11 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from enum import StrEnum
 from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-
-class SimFeed(StrEnum):
-    """Where the simulated market's prices come from."""
-
-    SYNTHETIC = "synthetic"
-    REPLAY = "replay"
+from tbot_bot.brokers.sim.feeds import SimFeed
 
 
 class SimSettings(BaseModel):

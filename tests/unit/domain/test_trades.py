@@ -67,13 +67,13 @@ def test_fills_move_the_order_until_it_is_full():
     assert (full.order.status, full.trade_id) == (OrderStatus.FILLED, "T-1")
 
 
-def test_a_late_fill_leaves_a_final_status():
+def test_a_late_fill_leaves_a_final_status_and_what_the_broker_said():
     cancelled = replace(RECORD, order=replace(RECORD.order, status=OrderStatus.CANCELLED, filled=Quantity.of("4")))
-    late = with_execution(cancelled, execution(1, ENTRY, "100", quantity="4"), "T-1")
+    late = with_execution(cancelled, execution(1, ENTRY, "100", quantity="3"), "T-1")
     assert (late.order.status, late.order.filled, late.executed) == (
         OrderStatus.CANCELLED,
         Quantity.of("4"),
-        Quantity.of("4"),
+        Quantity.of("3"),
     )
 
 

@@ -21,6 +21,7 @@ from tests.unit.storage.faults import (
     CHANGES,
     READS,
     FixedClock,
+    QuickFilesystem,
     WatchedFilesystem,
     die_at,
     fail_at,
@@ -37,7 +38,7 @@ REQUEST = "request-0002"
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A store at generation 1 with four secrets."""
     root = tmp_path_factory.mktemp("template") / "storage"
-    store = GenerationStore(root, clock=FixedClock(), filesystem=Filesystem())
+    store = GenerationStore(root, clock=FixedClock(), filesystem=QuickFilesystem())
     store.create_first(request_id="first-start", actor="runner", reason="first start")
     store.rotate(lambda _: OLD, request_id="request-0001", reason="test", actor="alice")
     store.recover()
@@ -56,7 +57,7 @@ def fresh(template: Path, tmp_path: Path) -> Callable[[], Path]:
 
 
 def opened(root: Path, filesystem: Filesystem | None = None) -> GenerationStore:
-    return GenerationStore(root, clock=FixedClock(), filesystem=filesystem or Filesystem())
+    return GenerationStore(root, clock=FixedClock(), filesystem=filesystem or QuickFilesystem())
 
 
 def rotate(store: GenerationStore) -> Committed:

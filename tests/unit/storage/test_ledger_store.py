@@ -105,10 +105,11 @@ def test_an_account_may_be_renamed(desk):
     assert desk.ledger.trial_balance().lines[0].account.name == "Float"
 
 
-def test_the_store_refuses_what_the_service_let_through(desk):
+@pytest.mark.parametrize("text", ["1.10.10 1", ""])
+def test_the_store_refuses_what_the_service_let_through(desk, text):
     draft = EventDraft("journal", "web", "k", "alice", {})
     with pytest.raises(PostingRefusedError, match="debits and credits differ"), desk.database.transaction() as unit:
-        unit.ledger.post(draft, [Draft(posting("1.10.10 1"))], WALL)
+        unit.ledger.post(draft, [Draft(posting(text))], WALL)
     assert desk.ledger.verify_chain().events == 2
 
 

@@ -17,7 +17,7 @@ from tbot_bot.storage.generations import Committed, GenerationStore
 from tbot_bot.storage.keys import CheckpointKey, encrypt, new_key
 from tbot_bot.storage.manifest import ManifestError, parse, render, sha256
 from tbot_bot.storage.secret_errors import GenerationInvalidError, RotationFailedError, StoreUnreadableError
-from tests.unit.storage.faults import FixedClock, WatchedFilesystem, fail_at
+from tests.unit.storage.faults import FixedClock, QuickFilesystem, WatchedFilesystem, fail_at
 
 CLOCK = FixedClock()
 FILES = (
@@ -54,7 +54,7 @@ def root(template: Path, tmp_path: Path) -> Path:
 
 
 def opened(root: Path, filesystem: Filesystem | None = None) -> GenerationStore:
-    return GenerationStore(root, clock=CLOCK, filesystem=filesystem or Filesystem())
+    return GenerationStore(root, clock=CLOCK, filesystem=filesystem or QuickFilesystem())
 
 
 def read_everything(store: GenerationStore) -> None:

@@ -43,7 +43,7 @@ def test_opening_range_is_that_of_the_bars_before_its_end(rows: Sequence[Row], m
     first = bars[:minutes]
     assert opening.bars == len(first)
     assert opening.edges == ((min(bar.low for bar in first), max(bar.high for bar in first)) if first else None)
-    mean = sum(bar.volume.decimal for bar in first) / len(first) if first else Decimal(0)
+    mean = sum((bar.volume.decimal for bar in first), Decimal(0)) / max(len(first), 1)
     relative = opening.relative_volume(Quantity.of(volume))
     if mean:
         assert relative is not None

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tbot_bot.domain.lifecycle import State
-from tbot_bot.domain.money import Quantity
+from tbot_bot.domain.money import Money, Quantity
 from tbot_bot.domain.orders import Book, BrokerPosition, Order, OrderStatus, Side
 from tbot_bot.trading.closing import REFUSALS_MAX, Closing, ClosingKind, ClosingOutcome
 from tbot_bot.trading.reconciliation import SUBMIT_GRACE, pull, tie_out
@@ -161,12 +161,10 @@ def test_one_symbol_in_doubt_does_not_hold_up_the_others(trading: Desk) -> None:
     open_two(trading)
     trading.line.submissions = ["lost"]
     closing = trading.closing(ClosingKind.KILL)
-    began_at = trading.books.clock.at
-    while "BBB" in trading.strategy_quantities():
+    for _ in range(4):  # seconds
         closing.advance()
         trading.pass_time(1)
-    assert trading.books.clock.at - began_at < SUBMIT_GRACE
-    assert trading.strategy_quantities() == {"AAA": "100"}
+    assert trading.line.submitted == ["S-open-AAA-20131004-1-X", "S-open-BBB-20131004-1-X"]
     run(trading, closing)
     assert closing.outcome is ClosingOutcome.FLAT
 
@@ -249,6 +247,75 @@ def test_a_broker_without_our_position_is_never_sold_short(trading: Desk) -> Non
     lines = {(line.what, line.symbol): line.quantity for line in closing.report().residuals}
     assert lines[("position", "AAA")] == "100"
     assert lines[("difference", "AAA")] == "-100"
+
+
+def test_what_the_broker_has_beyond_the_books_is_left_to_a_person(trading: Desk) -> None:
+    open_two(trading)
+    trading.line.extra = {"AAA": Quantity.of(20)}
+    trading.line.extra_cash = Money.of(-1)
+    closing = trading.closing(ClosingKind.KILL)
+    run(trading, closing)
+    assert trading.strategy_quantities() == {}
+    assert closing.outcome is ClosingOutcome.RESIDUALS
+    [line] = closing.report().residuals
+    assert (line.what, line.symbol, line.quantity) == ("difference", "AAA", "20")
+
+
+def test_cash_that_differs_is_said_but_nothing_to_close(trading: Desk) -> None:
+    open_two(trading)
+    trading.line.extra_cash = Money.of(-1)
+    closing = trading.closing()
+    run(trading, closing)
+    assert closing.outcome is ClosingOutcome.FLAT
+    assert closing.report().steps[-1].detail.startswith("cash: broker")
+
+
+def test_missing_shares_are_never_taken_from_the_holdings_book(trading: Desk) -> None:
+    trading.hold("AAA", "buy", "70")
+    trading.enter("AAA", "buy", "100")
+    trading.pass_time()
+    trading.line.extra = {"AAA": Quantity.of(-50)}
+    closing = trading.closing(ClosingKind.KILL)
+    run(trading, closing)
+    assert closing.outcome is ClosingOutcome.RESIDUALS
+    assert trading.strategy_quantities() == {"AAA": "50"}
+
+
+def test_a_working_order_of_the_holdings_book_is_left_alone(tmp_path: Path) -> None:
+    with desk(tmp_path, volume="400") as made:  # ten shares a tick
+        made.hold("CCC", "buy", "500")
+        made.enter("AAA", "buy", "10")
+        made.pass_time()
+        closing = made.closing(ClosingKind.KILL)
+        run(made, closing)
+        assert closing.outcome is ClosingOutcome.FLAT
+        assert [order.symbol for order in made.line.inner.open_orders()] == ["CCC"]
+
+
+def test_cancels_are_waited_for(trading: Desk) -> None:
+    open_two(trading)
+    trading.line.slow = True
+    closing = trading.closing()
+    assert not closing.advance()
+    steps = closing.report().steps
+    assert [step.status for step in steps] == ["done", "running", "pending", "pending", "pending"]
+    assert trading.line.submitted == []
+    run(trading, closing)
+    assert closing.outcome is ClosingOutcome.FLAT
+
+
+def test_an_exit_at_work_is_not_disturbed_by_a_position_that_cannot_be_closed(tmp_path: Path) -> None:
+    with desk(tmp_path, volume="2000") as made:  # fifty shares a tick
+        made.enter("AAA", "buy", "100", bracket=False)
+        made.enter("BBB", "sell", "50", bracket=False)
+        made.pass_time(30)
+        pull(made.line, made.orders, made.books.clock)
+        made.line.extra = {"BBB": Quantity.of(50)}
+        closing = made.closing(ClosingKind.KILL)
+        run(made, closing)
+        assert made.line.submitted == ["S-open-AAA-20131004-1-X"]
+        assert made.strategy_quantities() == {"BBB": "-50"}
+        assert closing.outcome is ClosingOutcome.RESIDUALS
 
 
 def test_an_order_that_only_bears_our_name_is_cancelled_and_others_are_left(trading: Desk) -> None:

@@ -199,6 +199,7 @@ def test_holdings_have_their_own_accounts_and_no_trades(desk):
     """)
     assert (applied.trade_id, desk.trades.open_trades(), desk.trades.last_trade_id()) == (None, (), None)
     assert desk.trades.results(DAY) == SessionResult(DAY, Result())
+    assert desk.trades.session_results(5) == ()
     assert desk.trades.verify_results() == ()
 
 

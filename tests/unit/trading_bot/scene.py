@@ -25,6 +25,7 @@ from tbot_bot.api.bot_protocol import (
     ToBot,
     WireTrade,
 )
+from tbot_bot.api.model import Message
 from tbot_bot.api.wire import execution_from_wire, intent_from_wire, order_from_wire
 from tbot_bot.control.bot_link import LineChannel, RunnerLink
 from tbot_bot.control.bot_loop import BotLoop
@@ -92,7 +93,7 @@ def make_broker(
 
 
 class FaultyBroker:
-    """A broker behind a bad line: `fail` says, call by call, whether the answer is lost `before` or `after` it acted."""
+    """A broker behind a bad line: `fail` says of each call if it is lost `before` or `after` the broker acted."""
 
     code = "SIM"
 
@@ -237,12 +238,18 @@ class RunnerEnd:
         self.before_answer: Callable[[FromBot], None] = lambda _told: None
         self._connection = connection
         self._writing = threading.Lock()
+        self._heard = threading.Condition()
         self._thread = threading.Thread(target=self._serve, daemon=True)
         self._thread.start()
 
     def tell(self, message: ToBot) -> None:
         with self._writing:
             self._connection.sendall(message.model_dump_json().encode() + b"\n")
+
+    def wait_until_heard(self, count: int) -> None:
+        """Wait until so many lines have come in."""
+        with self._heard:
+            assert self._heard.wait_for(lambda: len(self.told) >= count, 10), "the runner's end has died"
 
     def hang_up(self) -> None:
         self._connection.shutdown(socket.SHUT_RDWR)
@@ -275,8 +282,11 @@ class RunnerEnd:
             for line in lines:
                 told = FROM_BOT.validate_json(line)
                 self.before_answer(told)
-                self.told.append(told)
-                self.tell(self._answer(told))
+                answer = self._answer(told)
+                with self._heard:
+                    self.told.append(told)
+                    self._heard.notify_all()
+                self.tell(answer)
 
     def _answer(self, told: FromBot) -> Answer:
         if self.books.unrecordable(told.kind):
@@ -293,6 +303,16 @@ class RunnerEnd:
                 trades = self.books.tell_execution(execution_from_wire(told.execution))
                 return Answer(id=told.id, trades=[wire_trade(trade) for trade in trades])
         return Answer(id=told.id)
+
+
+class CountingChannel(LineChannel):
+    """The bot's channel; it counts what went out, so that a test can wait until all of it was heard."""
+
+    sent = 0
+
+    def send(self, message: Message) -> None:
+        super().send(message)
+        self.sent += 1
 
 
 class Stopwatch:
@@ -314,8 +334,8 @@ class Scene:
         self.books = Books()
         self.watch = Stopwatch()
         self.armed = True
-        ours, theirs = socket.socketpair()
-        self._channel = LineChannel(ours)
+        self._ours, theirs = socket.socketpair()
+        self._channel = CountingChannel(self._ours)
         self.runner = RunnerEnd(theirs, self.books)
         self.link = RunnerLink(self._channel, self.watch)
         self.loop = self.new_loop(settings or {})
@@ -348,6 +368,7 @@ class Scene:
         for _ in range(times):
             self.watch.now_s += 1.0
             self.loop.step(0.0)
+        self.runner.wait_until_heard(self._channel.sent)
 
     def play(self, last: int, first: int = 0, each: Iterable[float] = (0.0, 0.25, 0.5, 0.75)) -> None:
         """Let the market run from minute `first` to `last`, the bot taking two turns at each tick."""
@@ -358,4 +379,4 @@ class Scene:
 
     def close(self) -> None:
         self.runner.hang_up()
-        self._channel.close()
+        self._ours.close()

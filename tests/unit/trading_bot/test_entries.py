@@ -153,7 +153,7 @@ def test_a_float_that_buys_nothing_makes_no_trade(stage: SceneMaker) -> None:
 
 
 def test_entries_of_one_minute_share_what_is_left_of_the_float(stage: SceneMaker) -> None:
-    scene = stage({symbol: BREAKOUT for symbol in ("AAA", "BBB", "CCC", "DDD", "EEE", "FFF")})
+    scene = stage(dict.fromkeys(("AAA", "BBB", "CCC", "DDD", "EEE", "FFF"), BREAKOUT))
     scene.run()
     scene.play(40)
     used = sum((request.quantity.decimal for request in scene.broker.submitted), start=Quantity.zero().decimal)
@@ -188,6 +188,7 @@ def test_a_symbol_in_doubt_gets_no_new_entry(stage: SceneMaker) -> None:
     scene.step()
     # a runner that counts no trade: only the doubt stands against another entry
     scene.say(Run(paused=False, trades=[], counts={}, float_allocation=str(FLOAT), trades_today=0))
+    scene.step()
     scene.market.advance_to(minute(17))
     scene.step()
     assert scene.runner.reasons == [("SPY", "busy")]

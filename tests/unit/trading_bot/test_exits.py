@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tbot_bot.api.bot_protocol import AskIntent, FromBot, Halt
-from tbot_bot.domain.orders import OrderRole, OrderStatus
+from tbot_bot.domain.orders import OrderStatus
 from tests.unit.trading_bot.conftest import SceneMaker
 from tests.unit.trading_bot.scene import OPEN_AT, Scene, flat, make_broker, minute, quiet_range
 
@@ -87,23 +87,17 @@ def test_a_partly_filled_leg_leaves_the_rest_to_the_exit(stage: SceneMaker) -> N
 
 def test_an_entry_that_still_fills_is_stopped_before_the_exit(stage: SceneMaker) -> None:
     thin = f"{quiet_range(volume=400)}\n15 100 102 100 101.50 400\n{flat('101.50', 16, 40, volume=400)}"
-    scene = hold_partly(stage, thin)
-    filled = scene.books.filled(scene.books.entries[0], OrderRole.ENTRY)
+    scene = stage({"SPY": thin})
+    scene.run()
+    scene.play(16)
     scene.loop._exits.want_symbol("open", "SPY", "asked")
     scene.play(40, first=17)
     entry = scene.market.order("S-open-SPY-20240507-1-E")
     assert entry is not None
     assert entry.status is OrderStatus.CANCELLED
-    assert entry.filled == filled
-    assert scene.books.exits[0].quantity == filled
+    assert entry.filled < entry.quantity
+    assert scene.books.exits[0].quantity == entry.filled
     assert scene.market.positions() == []
-
-
-def hold_partly(stage: SceneMaker, table: str) -> Scene:
-    scene = stage({"SPY": table})
-    scene.run()
-    scene.play(16)
-    return scene
 
 
 @pytest.mark.parametrize("lost", ["before", "after"])
@@ -133,12 +127,14 @@ def test_a_refused_exit_is_tried_again_under_its_next_number(stage: SceneMaker) 
     assert scene.market.positions() == []
 
 
-def test_an_unarmed_bot_cancels_but_sends_no_exit(stage: SceneMaker) -> None:
+def test_an_unarmed_bot_sends_no_exit_and_leaves_the_protective_orders(stage: SceneMaker) -> None:
     scene = hold(stage)
     scene.armed = False
     scene.play(242, first=238)
     assert submitted_exits(scene) == []
     assert scene.books.exits == []
+    assert scene.broker.cancelled == []
+    assert len(scene.market.open_orders()) == 2
     scene.armed = True
     scene.play(245, first=243)
     assert submitted_exits(scene) == [EXIT_ID]
@@ -174,7 +170,7 @@ def test_a_new_process_goes_on_with_an_exit_that_works_already(stage: SceneMaker
 
 
 def test_a_trade_without_its_stop_is_closed(stage: SceneMaker) -> None:
-    scene = hold(stage, f"{HELD.split('236 ')[0]}{flat('101.50', 21, 40)}")
+    scene = hold(stage, f"{HELD.split('236 ', maxsplit=1)[0]}{flat('101.50', 21, 40)}")
     scene.market.cancel("S-open-SPY-20240507-1-S")
     scene.play(25, first=21)
     assert submitted_exits(scene) == [EXIT_ID]
@@ -182,7 +178,7 @@ def test_a_trade_without_its_stop_is_closed(stage: SceneMaker) -> None:
 
 
 def test_a_trade_taken_over_without_a_stop_is_closed(stage: SceneMaker) -> None:
-    scene = hold(stage, f"{HELD.split('236 ')[0]}{flat('101.50', 21, 40)}")
+    scene = hold(stage, f"{HELD.split('236 ', maxsplit=1)[0]}{flat('101.50', 21, 40)}")
     scene.say(Halt(reason="restart", cancel_entries=False))
     scene.market.cancel("S-open-SPY-20240507-1-S")
     scene.step()

@@ -90,5 +90,3 @@ def history(broker, client_id):
         for event in broker.events(0)
         if isinstance(event, OrderChanged) and event.order.client_order_id == client_id
     ]
-
-

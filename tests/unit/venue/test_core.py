@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tbot_bot.domain.broker import BarClosed, Executed, FeedEnded, OrderRefusedError, SessionClosed, SessionOpened
-from tbot_bot.domain.market import Instrument
+from tbot_bot.domain.market import Instrument, Session
 from tbot_bot.domain.money import Money, Quantity, total
 from tbot_bot.domain.orders import OrderStatus, Side
 from tbot_bot.venue.account import cash_effect
@@ -116,6 +116,7 @@ def test_executions_come_in_pages_without_a_hole():
         ([], "at least one session"),
         ([session(0)], "whole number of minutes"),
         ([session(5), session(5)], "before the one before it is over"),
+        ([Session(DAY, OPEN.replace(second=1), minute(1, 1))], "open on a whole minute"),
     ],
 )
 def test_sessions_that_make_no_sense_are_refused(given_sessions, reason):

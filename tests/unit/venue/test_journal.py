@@ -81,7 +81,7 @@ def test_the_clock_remembers_that_it_runs(tmp_path):
 
 STEPS = st.lists(
     st.tuples(st.integers(0, 25), st.sampled_from(["bracket", "buy", "sell", "limit", "cancel"]), st.integers(1, 900)),
-    max_size=14,
+    max_size=10,
 )
 
 
@@ -100,7 +100,7 @@ def act(stage, number, kind, quantity):
         return
 
 
-@settings(deadline=None, max_examples=12)
+@settings(deadline=None, max_examples=8)
 @given(STEPS)
 def test_a_market_restarted_after_every_step_trades_as_if_it_had_not_been(tmp_path_factory, steps):
     stages = [Stage(tmp_path_factory.mktemp(name)) for name in ("steady", "restarted")]

@@ -1,6 +1,7 @@
 """The invented market: random access, ranges, and the shape of its days."""
 
 from datetime import date
+from itertools import pairwise
 from statistics import correlation
 
 import pytest
@@ -25,7 +26,7 @@ def closes(year, symbol):
 
 def moves(year, symbol):
     prices = closes(year, symbol)
-    return [later / earlier - 1 for earlier, later in zip(prices, prices[1:], strict=False)]
+    return [later / earlier - 1 for earlier, later in pairwise(prices)]
 
 
 def test_any_session_is_the_same_whenever_and_with_whatever_neighbours_it_is_loaded(year):
@@ -54,7 +55,9 @@ def test_every_minute_trades_and_holds_together(year):
 
 
 def test_prices_stay_in_range_for_many_years():
-    feed = SyntheticFeed(7, [session(1, day) for day in (date(year, 6, 1) for year in range(2010, 2060)) if day.weekday() < 5])
+    feed = SyntheticFeed(
+        7, [session(1, day) for day in (date(year, 6, 1) for year in range(2010, 2060)) if day.weekday() < 5]
+    )
     for day in feed.sessions:
         assert all(Price.of(5) < bar.bar.low < bar.bar.high < Price.of(500) for (bar,) in feed.load(day).values())
 

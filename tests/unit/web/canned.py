@@ -76,7 +76,7 @@ class CannedRunner:
     def _replace(self, name: str, text: str) -> None:
         new = self.root / "control" / f".{name}.new"
         new.write_text(text)
-        os.replace(new, self.root / "control" / name)
+        new.replace(self.root / "control" / name)
 
     def sign_in(self, role: Role = Role.ADMIN) -> str:
         session = f"session-{len(self.roles)}-{role}"
@@ -145,12 +145,11 @@ class CannedRunner:
             special = self.special.get(name)
             if isinstance(special, ApiError):
                 raise special
-            if special is not None:
-                return special(caller, params)
-            own = getattr(self, "_" + name.replace(".", "_"), None)
+            own = special or getattr(self, "_" + name.replace(".", "_"), None)
             if own is None:
                 raise ApiError.of(501, "not_canned", f"{name} has no answer here")
-            return own(caller, params)
+            answered: Message = own(caller, params)
+            return answered
 
         return answer
 

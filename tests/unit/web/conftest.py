@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from flask import Flask
+from jinja2 import FileSystemBytecodeCache
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 from tbot_web.py.dispatch import Dispatcher
@@ -22,7 +24,7 @@ START = datetime(2026, 11, 22, 8, 0, tzinfo=UTC)
 class _Silent(WSGIRequestHandler):
     protocol_version = "HTTP/1.1"
 
-    def log(self, type: str, message: str, *args: Any) -> None:
+    def log(self, type: str, message: str, *args: Any) -> None:  # noqa: A002 - the signature is werkzeug's
         """The portal has its own log."""
 
 
@@ -49,6 +51,12 @@ class Served:
         self._thread.join(5)
         self._server.server_close()
         self.portal.runner.close()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def compiled_once(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Each test makes its own applications; compiling the templates for each is what would take the time."""
+    Flask.jinja_options = {"bytecode_cache": FileSystemBytecodeCache(str(tmp_path_factory.mktemp("templates")))}
 
 
 @pytest.fixture
@@ -94,5 +102,3 @@ def admin(runner: CannedRunner, web: Served) -> Browser:
 def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as probe:
         return int(probe.getsockname()[1])
-
-

@@ -15,7 +15,6 @@ from tbot_web.support.runner_client import RunnerClient, idempotency_key
 from tests.unit.web.canned import RUNNER_GONE, CannedRunner, MovingClock
 from tests.unit.web.conftest import START
 
-
 pytestmark = RUNNER_GONE
 
 

@@ -92,7 +92,8 @@ def trade(number: int, **changes: Any) -> trades.TradeRow:
 
 def open_trades() -> list[trades.TradeRow]:
     """Three open trades, one of which has no mark."""
-    changes: dict[str, Any] = {"closed_at": None, "exit_price": None, "close_reason": None, "realised_pnl": "-0.24"}
+    changes: dict[str, Any] = {"closed_at": None, "exit_price": None, "close_reason": None, "realised_pnl": "-0.24",
+                               "opened_at": to_rfc3339(MARKET_TIME - timedelta(minutes=12))}  # fmt: skip
     rows = [("SPY", "long", "167.91", "15.6"), ("BAC", "long", "13.94", "-12.16"), ("IBM", "short", None, None)]
     return [
         trade(7 + number, symbol=symbol, side=side, mark=mark, unrealised_pnl=pnl,
@@ -133,9 +134,11 @@ def equity(points: int = 200) -> status.EquitySeries:
     """A curve that climbs, with a dip in the middle."""
     items, value = [], Decimal(100000)
     for number in range(points):
-        value += Decimal((number * 7919) % 401 - 156) - (260 if 90 < number < 110 else 0)
+        value += Decimal((number * 7919) % 401 - 142) - (260 if 90 < number < 110 else 0)
         at = datetime(2010, 10, 4, 14, tzinfo=UTC) + timedelta(hours=6 * number)
         items.append(status.EquityPoint(at=to_rfc3339(at), equity=str(value)))
+    if items:
+        items[-1] = items[-1].model_copy(update={"equity": "108941.27"})
     return status.EquitySeries(items=items)
 
 

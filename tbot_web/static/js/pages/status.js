@@ -21,6 +21,12 @@ const dayOf = (moment) => `${Number(moment.slice(8, 10))} ${MONTHS[Number(moment
 const amount = new Intl.NumberFormat("en", { maximumFractionDigits: 2 });
 const said = (value) => amount.format(value).replace("-", "\u2212");
 
+// The width inside the box's padding.
+function room(box) {
+  const style = getComputedStyle(box);
+  return box.clientWidth - parseFloat(style.paddingLeft) - parseFloat(style.paddingRight);
+}
+
 // Market time stands still while the exchange is closed, so points stand side by side: x is their number.
 function timeAxis(moments, gap) {
   return {
@@ -29,6 +35,7 @@ function timeAxis(moments, gap) {
     grid: { show: false },
     ticks: { show: false },
     gap,
+    size: 28,
     space: 70,
     incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000],
     values: (_, splits) => splits.map((at) => (Number.isInteger(at) && moments[at] ? dayOf(moments[at]) : "")),
@@ -41,7 +48,7 @@ function valueAxis(lowest) {
     font: fontOf(12),
     grid: { stroke: ink("line"), width: 1 },
     ticks: { show: false },
-    size: 72,
+    size: 64,
     filter: (_, splits) => splits.map((value) => (value >= lowest ? value : null)),
     values: (_, splits) => splits.map((value) => (value === null ? "" : said(value))),
   };
@@ -55,9 +62,9 @@ function equityPlot(box, items) {
   const deepest = Math.min(...drawdown, -0.5);
   return new uPlot(
     {
-      width: box.clientWidth,
+      width: room(box),
       height: HEIGHT.equity,
-      padding: [8, 8, 0, 0],
+      padding: [8, 4, 0, 0],
       legend: { show: false },
       cursor: { show: false },
       scales: {
@@ -88,9 +95,9 @@ function daysPlot(box, items) {
   });
   return new uPlot(
     {
-      width: box.clientWidth,
+      width: room(box),
       height: HEIGHT.days,
-      padding: [8, 8, 0, 0],
+      padding: [8, 4, 0, 0],
       legend: { show: false },
       cursor: { show: false },
       scales: {

@@ -50,6 +50,7 @@ TABLES = (
         limit_price INTEGER,
         stop_price INTEGER,
         reason TEXT,
+        why TEXT NOT NULL,
         recorded_us INTEGER NOT NULL,
         updated_us INTEGER NOT NULL
     ) STRICT
