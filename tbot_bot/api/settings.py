@@ -191,8 +191,8 @@ class Configuration(Settings):
         title="Replay folder",
         help="Folder of recorded bars on the machine that runs the bot. Needed for a replay only.",
         group="Simulated market",
-        pattern=r"|/[^\x00-\x1f]{0,4095}",
-        allowed="the absolute path of a folder",
+        pattern=r"[^\x00-\x1f]{0,4096}",
+        allowed="the path of a folder, absolute or from where the bot was started",
     )
     SIM_SPEED: Exact = setting(
         Decimal(120),

@@ -6,10 +6,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import cast
 
-from pydantic import BaseModel
-
 from tbot_bot.brokers.setup import BrokerSetup
-from tbot_bot.brokers.sim.settings import SimSettings
 from tbot_bot.domain.broker import Broker
 
 
@@ -33,7 +30,6 @@ class BrokerKind:
     code: str
     name: str
     package: str
-    settings: type[BaseModel]
     credentials: tuple[Credential, ...]
     market_is_simulated: bool
 
@@ -47,7 +43,6 @@ _KINDS = (
         code="SIM",
         name="Simulated market",
         package="tbot_bot.brokers.sim",
-        settings=SimSettings,
         credentials=(),
         market_is_simulated=True,
     ),

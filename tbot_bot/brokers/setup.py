@@ -8,13 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # the market's own process, which imports the client's wire format, does without pydantic
-    from pydantic import BaseModel
-
-
+    
 @dataclass(frozen=True, slots=True)
 class BrokerSetup:
-    """One broker's settings and credentials, and where the simulated market listens."""
+    """One broker's credentials, and where the simulated market listens."""
 
-    settings: BaseModel
     credentials: Mapping[str, str]
     venue_socket: Path

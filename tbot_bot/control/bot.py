@@ -81,7 +81,7 @@ def connect(described: Mapping[str, str]) -> Broker:
     """Return the broker that Begin describes: `code`, `socket` of the simulated market, and its kind's credentials."""
     kind = broker_kind(described["code"])
     credentials = {credential.key: described[credential.key] for credential in kind.credentials}
-    return kind.connect(BrokerSetup(kind.settings(), credentials, Path(described["socket"])))
+    return kind.connect(BrokerSetup(credentials, Path(described["socket"])))
 
 
 def compose(begin: Begin, broker: Broker, link: RunnerLink) -> BotLoop:

@@ -19,11 +19,11 @@ from tbot_bot.control.foundation import Foundation
 from tbot_bot.control.lifecycle import WINDOWS, Lifecycle
 from tbot_bot.control.trading_day import TradingDay
 from tbot_bot.domain.gate import GateConditions
-from tbot_bot.domain.lifecycle import CLOSING, RUNNING, TRANSITIONS, State
+from tbot_bot.domain.lifecycle import CLOSING, RUNNING, TRANSITIONS, State, require_transition
 from tbot_bot.domain.time import from_rfc3339
 from tbot_bot.monitoring.log_book import LogBook
 from tbot_bot.trading.closing import Closing, ClosingKind, ClosingOutcome
-from tbot_bot.trading.kill_switch import KillSwitchError
+from tbot_bot.trading.kill_switch import KillLatchedError, KillSwitchError
 from tbot_bot.trading.reconciliation import BootReport
 
 log = structlog.get_logger("conductor")
@@ -79,7 +79,12 @@ class Conductor:
         )
 
     def kill_triggered(self) -> bool | None:
-        """Whether the kill switch is triggered; None when that cannot be read."""
+        """Whether the kill switch is triggered; None when that cannot be read.
+
+        Our own record keeps it triggered until the reset, whoever takes the flag's file away.
+        """
+        if self._lifecycle.state is State.EMERGENCY or self._record.fact(_KILL_CLOSED):
+            return True
         try:
             return self.floor.kill_switch.triggered()
         except KillSwitchError as error:
@@ -107,6 +112,9 @@ class Conductor:
         Raises TransitionRefusedError, KillLatchedError, KillSwitchError.
         """
         with self._lock:
+            require_transition(self._lifecycle.state, State.STARTED)
+            if self.kill_triggered():
+                raise KillLatchedError
             self.floor.kill_switch.arm()
             self._record.set_fact(_STOP_SCHEDULED, None)
             self._lifecycle.move(State.STARTED, "started", actor)

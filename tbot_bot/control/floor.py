@@ -58,7 +58,7 @@ class Floor:
         self.kill_switch = KillSwitch(home.flags)
         self.view = MarketView()
         self.kind = broker_kind(self.configuration.BROKER_CODE)
-        self.broker: Broker = self.kind.connect(BrokerSetup(self.configuration, {}, home.venue_socket))
+        self.broker: Broker = self.kind.connect(BrokerSetup({}, home.venue_socket))
         self.venue_ready = threading.Event()
         self.venue_error: str | None = None
         self._foundation = foundation

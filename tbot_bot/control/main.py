@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import signal
 import sys
 import threading
 import time
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from functools import partial
 from types import FrameType
 
 import structlog
 from prometheus_client import CollectorRegistry, Gauge
+from sqlalchemy.exc import OperationalError
 
 from tbot_bot.api.status import ErrorEvent
 from tbot_bot.audit.trail import AuditTrail
@@ -38,7 +41,7 @@ from tbot_bot.control.verbs_dashboard import DashboardVerbs
 from tbot_bot.control.verbs_sessions import SessionVerbs
 from tbot_bot.control.verbs_setup import SetupVerbs
 from tbot_bot.domain.audit import AuditPhase, AuditResult, AuditUnavailableError
-from tbot_bot.domain.lifecycle import TRANSITIONS, State, TransitionRefusedError
+from tbot_bot.domain.lifecycle import SETTING_UP, TRANSITIONS, State, TransitionRefusedError
 from tbot_bot.monitoring.error_handler import ErrorHandler
 from tbot_bot.monitoring.log_book import LogBook, set_up
 from tbot_bot.storage.secret_errors import SecretStoreError
@@ -52,6 +55,8 @@ PASSWORD_COST = 12
 _LAST_ERROR = "last_error"
 #: A person's opening of a log is one record; paging through it within this time is not another.
 LOG_READ_NOTED_FOR = timedelta(minutes=10)
+#: A full or failing disk: nothing was acknowledged, and it may be over at the next turn.
+DISK_TROUBLE = (OSError, OperationalError, AuditUnavailableError)
 
 
 class HomeTakenError(Exception):
@@ -78,6 +83,8 @@ class Runner:
         self._flags = FlagFolder(home.flags, self._flag_refused)
         self._metrics = CollectorRegistry()
         self._log_reads: dict[tuple[str, str], datetime] = {}
+        self._stop_asked = False
+        self._troubled: set[str] = set()
         self._measure()
         self._api = self._make_api()
         self._next_status_s = 0.0
@@ -86,10 +93,12 @@ class Runner:
     def run(self) -> None:
         """Serve and work until asked to stop, then end everything below us in order."""
         state = self._lifecycle.boot()
+        if state is State.REGISTRATION and self._foundation.users.admin_exists():
+            self._lifecycle.move(State.STOPPED, "the first administrator had been registered")
         self._foundation.offer_setup_token()
         self._foundation.epoch.bump()
         log.info("runner up", state=state, generation=self._foundation.generation)
-        if self._foundation.is_configured() and state not in (State.INITIALIZE, State.PROVISIONING):
+        if state not in SETTING_UP or state is State.REGISTRATION:
             self._open_floor()
         self._api.prepare()
         threading.Thread(target=self._api.serve, name="system-api", daemon=True).start()
@@ -104,17 +113,49 @@ class Runner:
     # the loop
 
     def _tick(self) -> None:
+        for part in (self._take_flags, self._stop_if_asked, self._work, self._look_after, self._publish_if_due):
+            self._attempt(part)
+
+    def _attempt(self, part: Callable[[], object]) -> None:
+        """Do one part of a turn; what a disk in trouble did not let us do is tried again at the next."""
+        try:
+            part()
+        except DISK_TROUBLE as error:
+            if part.__name__ not in self._troubled:
+                self._troubled.add(part.__name__)
+                log.exception("the disk refuses; nothing was acknowledged, it is tried again", why=str(error))
+            return
+        if part.__name__ in self._troubled:
+            self._troubled.discard(part.__name__)
+            log.info("the disk accepts again", doing=part.__name__)
+
+    def _take_flags(self) -> None:
         for flag in self._flags.consume():
             self._obey(flag)
+
+    def _stop_if_asked(self) -> None:
+        if not self._stop_asked:
+            return
+        if self._conductor is not None:
+            self._conductor.stop("flag")
+        self._stop_asked = False
+        self._note("control.stop", "flag", AuditResult.OK)
+
+    def _work(self) -> None:
         if self._provisioning.is_due:
             self._provisioning.advance()
         elif self._conductor is not None:
             self._conductor.tick()
+
+    def _look_after(self) -> None:
         now_s = time.monotonic()
         if now_s >= self._next_heal_s:
             self._next_heal_s = now_s + HEAL_EVERY_S
             self._heal()
             self._foundation.audit.checkpoint_if_due()
+
+    def _publish_if_due(self) -> None:
+        now_s = time.monotonic()
         if self._status is not None and now_s >= self._next_status_s:
             self._next_status_s = now_s + STATUS_EVERY_S
             self._status.publish()
@@ -127,13 +168,11 @@ class Runner:
         self._note("lifecycle.heal", "bot_state.txt", AuditResult.OK, before={"found": found})
 
     def _obey(self, flag: Flag) -> None:
+        if flag.name == STOP:
+            self._stop_asked = True
+            return
         now = self._clock.now()
         try:
-            if flag.name == STOP:
-                self._note("control.stop", "flag", AuditResult.OK)
-                if self._conductor is not None:
-                    self._conductor.stop("flag")
-                return
             verb = {PROVISION: "provision", START: START_VERB}[flag.name]
             actor = self._requests.use(flag.request_id or "", verb, now)
             if actor is None:
@@ -144,19 +183,31 @@ class Runner:
             elif self._conductor is not None:
                 self._conductor.start(actor)
             self._note(verb, flag.name, AuditResult.OK, actor=actor)
-        except (TransitionRefusedError, KillSwitchError, AuditUnavailableError) as error:
+        except (TransitionRefusedError, KillSwitchError) as error:
             self._flag_refused(flag.name, str(error))
 
     def _shut_down(self) -> None:
         log.info("runner stopping")
+        for part in (
+            self._say_shutting_down,
+            self._end_children,
+            self._say_shut_down,
+            self._foundation.audit.checkpoint,
+        ):
+            self._attempt(part)
+        self._api.stop()
+
+    def _say_shutting_down(self) -> None:
         if State.SHUTDOWN_TRIGGERED in TRANSITIONS[self._lifecycle.state]:
             self._lifecycle.move(State.SHUTDOWN_TRIGGERED, "asked to stop")
+
+    def _end_children(self) -> None:
         if self._conductor is not None:
             self._conductor.shut_down()
+
+    def _say_shut_down(self) -> None:
         if self._lifecycle.state is State.SHUTDOWN_TRIGGERED:
             self._lifecycle.move(State.SHUTDOWN, "stopped")
-        self._foundation.audit.checkpoint()
-        self._api.stop()
 
     # composition
 
@@ -253,7 +304,8 @@ class Runner:
         return None if kept is None else ErrorEvent.model_validate_json(kept)
 
     def _remember_error(self, event: ErrorEvent) -> None:
-        self._foundation.record.set_fact(_LAST_ERROR, event.model_dump_json())
+        with contextlib.suppress(OperationalError):  # it stays in memory; to log this would only lead back here
+            self._foundation.record.set_fact(_LAST_ERROR, event.model_dump_json())
 
 
 def take_home(home: Home) -> int:
@@ -282,13 +334,19 @@ def main() -> int:
     try:
         take_home(home)
         runner = Runner(home)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, runner.stop)
+        watch(runner.stop)
+        runner.run()
     except (HomeTakenError, SecretStoreError, RotationError, AuditUnavailableError) as error:
         sys.stderr.write(f"Cannot start: {error}\n")
         return UNHELPABLE
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, runner.stop)
-    watch(runner.stop)
-    runner.run()
+    except (OSError, OperationalError) as error:
+        why = error.orig if isinstance(error, OperationalError) else error
+        sys.stderr.write(
+            f"Cannot start: the home {home.root} cannot be read or written ({why}). Free some space there.\n"
+        )
+        return 1
     return 0
 
 

@@ -15,6 +15,7 @@ import structlog
 from tbot_bot.accounting.coa_utils_ledger import create_chart
 from tbot_bot.api.setup import Progress, Step, StepStatus
 from tbot_bot.control.conductor import Conductor
+from tbot_bot.control.floor import Floor
 from tbot_bot.control.foundation import Foundation
 from tbot_bot.control.lifecycle import Lifecycle
 from tbot_bot.domain.lifecycle import State
@@ -150,15 +151,14 @@ class Provisioning:
         return f"{len(chart.accounts)} accounts, version {chart.version}"
 
     def _venue(self) -> str:
-        floor = self._floor().floor
-        self._wait(lambda: floor.venue_keeper is None or floor.venue_ready.is_set(), with_bot=False)
+        floor = self._open_market()
         market = floor.broker.clock()
         if market.session is None:
             return market.ended_reason or "The market has no session"
         return f"{floor.kind.name}: first session {market.session.day}, {len(floor.instruments())} symbols"
 
     def _opening(self) -> str:
-        floor = self._floor().floor
+        floor = self._open_market()
         account = floor.broker.account()
         floor.ledger.post_opening_balance(account.cash, floor.broker.clock().now, str(floor.identity))
         return f"{account.cash} of cash"
@@ -168,6 +168,12 @@ class Provisioning:
         self._wait(lambda: floor.view.seen.market_time is not None, with_bot=True)
         floor.kill_switch.arm()
         return "The bot is up and waits for Start"
+
+    def _open_market(self) -> Floor:
+        """The floor with its market open: again, if this is the first step after a start."""
+        floor = self._floor().floor
+        self._wait(lambda: floor.broker_is_up, with_bot=False)
+        return floor
 
     def _wait(self, is_ready: Callable[[], bool], *, with_bot: bool) -> None:
         floor = self._floor().floor

@@ -126,7 +126,7 @@ def _parse(environ: Mapping[str, Any], verb: Verb) -> tuple[Call, Message]:
     try:
         call = Call.model_validate(json.loads(environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))))
         params = verb.request.model_validate(call.params)
-    except (ValidationError, ValueError) as error:
+    except (ValidationError, ValueError, RecursionError) as error:
         raise ApiError.of(400, "bad_request", "The request is malformed", _without_input(error)) from error
     if verb.changes and not (call.request_id and is_request_id(call.request_id)):
         raise ApiError.of(400, "no_request_id", "A change needs a request id")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
 
 from prometheus_client import CollectorRegistry, generate_latest
 
@@ -33,8 +32,6 @@ from tbot_bot.monitoring.log_book import LogBook
 from tbot_bot.monitoring.log_reader import read_log
 from tbot_bot.storage.trade_reports import TradeReports
 
-_BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
-_END = datetime(9000, 1, 1, tzinfo=UTC)
 _SIDES = {Side.BUY: "long", Side.SELL: "short"}
 LOG_TITLES = {
     "system": "System",
@@ -80,7 +77,7 @@ class DashboardVerbs:
 
     def _equity(self, _caller: Caller, asked: AskSeries) -> EquitySeries:
         conductor, _ = self._desk()
-        points = conductor.floor.records.equity_curve(_BEGINNING, _END, asked.limit)
+        points = conductor.floor.records.whole_equity_curve(asked.limit)
         return EquitySeries(items=[EquityPoint(at=to_rfc3339(one.at), equity=str(one.equity)) for one in points])
 
     def _days(self, _caller: Caller, asked: AskSeries) -> DaySeries:

@@ -55,11 +55,16 @@ _COMPLIANCE = {
 def judge(inputs: Inputs) -> tuple[Level, list[str]]:
     """Return the severity and why, the worst reasons first; no reasons when all is well."""
     found = [
-        _flag(inputs.kill_triggered, Level.CRITICAL, "the kill switch was triggered", "the kill switch"),
+        _flag(
+            value=inputs.kill_triggered,
+            level=Level.CRITICAL,
+            why="the kill switch was triggered",
+            name="the kill switch",
+        ),
         _API.get(inputs.api, (Level.WARNING, "the state of the broker's interface is unknown")),
         _UNIVERSE.get(inputs.universe, (Level.WARNING, "the state of the universe is unknown")),
         _COMPLIANCE.get(inputs.compliance, (Level.WARNING, "holdings compliance is unknown")),
-        _flag(inputs.defense_mode, Level.WARNING, "defense mode is active", "defense mode"),
+        _flag(value=inputs.defense_mode, level=Level.WARNING, why="defense mode is active", name="defense mode"),
         *((Level.WARNING, trouble) for trouble in inputs.troubles),
     ]
     return worst(level for level, _ in found), [why for _, why in sorted(found, key=lambda item: -item[0]) if why]
@@ -70,7 +75,7 @@ def worst(levels: Iterable[Level]) -> Level:
     return max(levels, default=Level.OK)
 
 
-def _flag(value: bool | None, level: Level, why: str, name: str) -> tuple[Level, str]:
+def _flag(*, value: bool | None, level: Level, why: str, name: str) -> tuple[Level, str]:
     if value is None:
         return Level.WARNING, f"the state of {name} is unknown"
     return (level, why) if value else (Level.OK, "")

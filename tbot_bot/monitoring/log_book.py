@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import sys
 import threading
 from collections.abc import Callable, Mapping, MutableMapping
 from logging.handlers import RotatingFileHandler
@@ -28,12 +29,27 @@ _SECRET_WORDS = ("password", "secret", "token", "recovery_code", "api_key", "coo
 Record = Mapping[str, Any]
 
 
+class _Rotating(RotatingFileHandler):
+    """Says once, on standard error, that it cannot write, and goes on: no log is worth ending for."""
+
+    is_failing = False
+
+    def emit(self, record: logging.LogRecord) -> None:
+        was_failing, self.is_failing = self.is_failing, False
+        super().emit(record)
+        if self.is_failing and not was_failing:
+            sys.stderr.write(f"The log {self.baseFilename} cannot be written: {self._why}. What happens goes on.\n")
+
+    def handleError(self, _record: logging.LogRecord) -> None:  # noqa: N802 - the base class's name
+        self.is_failing, self._why = True, sys.exception()
+
+
 class RotatingLines:
     """A log file that starts anew at 8 MiB and keeps nine predecessors."""
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
-        self._handler = RotatingFileHandler(path, maxBytes=FILE_BYTES_MAX, backupCount=FILES_KEPT, encoding="utf-8")
+        self._handler = _Rotating(path, maxBytes=FILE_BYTES_MAX, backupCount=FILES_KEPT, encoding="utf-8")
 
     def append(self, line: str) -> None:
         """Add one line; line breaks inside it are made visible, so that nobody can forge a record."""

@@ -50,6 +50,7 @@ _ADD_EQUITY = text("""
     INSERT INTO equity_point (at_us, equity) VALUES (:at_us, :equity)
     ON CONFLICT (at_us) DO UPDATE SET equity = excluded.equity
 """)
+_EQUITY_RANGE = text("SELECT min(at_us) AS first_us, max(at_us) AS last_us FROM equity_point")
 #: One index search for each stretch, so the cost follows the points asked for, not those stored.
 _EQUITY = text("""
     WITH RECURSIVE stretch (number) AS (
@@ -134,6 +135,10 @@ class SqlResults:
 
     def add_equity(self, point: EquityPoint) -> None:
         self._connection.execute(_ADD_EQUITY, {"at_us": to_micros(point.at), "equity": point.equity.units})
+
+    def equity_range(self) -> tuple[datetime, datetime] | None:
+        row = self._connection.execute(_EQUITY_RANGE).one()
+        return None if row.first_us is None else (from_micros(row.first_us), from_micros(row.last_us + 1))
 
     def equity(self, start_at: datetime, end_at: datetime, points_max: int) -> Sequence[EquityPoint]:
         start_us, end_us = to_micros(start_at), to_micros(end_at)

@@ -197,6 +197,12 @@ class TradeLogger:
         with self._store.snapshot() as unit:
             return tuple(unit.results.equity(start_at, end_at, points_max))
 
+    def whole_equity_curve(self, points_max: int) -> tuple[EquityPoint, ...]:
+        """Return the same over everything recorded."""
+        with self._store.snapshot() as unit:
+            found = unit.results.equity_range()
+            return () if found is None else tuple(unit.results.equity(*found, points_max))
+
     def verify_results(self) -> tuple[str, ...]:
         """Recompute every kept figure from executions, trades and entries; one sentence for each that differs."""
         with self._store.snapshot() as unit:

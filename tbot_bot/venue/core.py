@@ -189,9 +189,9 @@ class Market:
             self._events.append(FeedEnded(self.now, self._ended_reason))
 
     def _trade(self, bars: dict[str, FeedBar], tick_number: int) -> None:
-        """Try every order that can fill now, exits of brackets first, then in the order they came.
+        """Try every order that can fill now: exits of brackets, then the others, each in the order they came.
 
-        What this tick releases waits for the next.
+        Exits go first, so what an entry releases at this tick waits for the next.
         """
         ready = [record for record in self._book if record.can_fill and record.order.symbol in bars]
         ticks = {
@@ -206,7 +206,7 @@ class Market:
             price = match(record, ticks[symbol])
             if price is not None:
                 available = liquidity(bars[symbol].bar, tick_number, self._taken_of(symbol))
-                quantity = min(before.remaining, record.remaining, available)
+                quantity = min(record.remaining, available)
                 self._fill(replace(record, triggered=record.order.stop_price is not None), quantity, price)
             elif not record.rested:
                 self._book.note(replace(record, rested=True))

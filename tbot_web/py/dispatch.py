@@ -35,6 +35,8 @@ class Dispatcher:
     def _app(self, phase: Phase | None) -> Flask:
         with self._lock:
             if phase not in self._apps:
+                # The application of a phase that is over is let go; whoever it is still answering keeps it alive.
+                self._apps = {kept: app for kept, app in self._apps.items() if kept is None}
                 self._apps[phase] = create_app(phase, self._portal)
             return self._apps[phase]
 

@@ -9,7 +9,6 @@ import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
 
 import structlog
 from flask import (
@@ -17,7 +16,6 @@ from flask import (
     Response,
     after_this_request,
     copy_current_request_context,
-    current_app,
     redirect,
     render_template,
     request,
@@ -25,22 +23,22 @@ from flask import (
 from werkzeug.datastructures import ImmutableMultiDict
 from werkzeug.wrappers import Response as AnyResponse
 
-from tbot_bot.api.control import Act, ActOutcome, ActRequest, AskPreview, Issued, Preview
+from tbot_bot.api.control import Act, ActOutcome, ActRequest, AskPreview, ControlState, Issued, Preview
 from tbot_bot.api.errors import ApiError, Problem, not_allowed
 from tbot_bot.api.lifecycle import Phase
 from tbot_bot.api.permissions import Permission
 from tbot_bot.api.sessions import SteppedUp, StepUp
 from tbot_bot.domain.ids import is_request_id
-from tbot_web.support import cookies, flags
+from tbot_web.support import console, cookies, flags
 from tbot_web.support.console import permission_for
 from tbot_web.support.flags import KillPulled
-from tbot_web.support.home import Home
+from tbot_web.support.home import home
 from tbot_web.support.page import Page
 from tbot_web.support.runner_client import new_request_id, runner
 from tbot_web.support.sealed import call_sealed
 from tbot_web.support.security_users import needs
 from tbot_web.support.session_manager import caller, forget_caller
-from tbot_web.support.utils_web import Answer, attempt, json_answer
+from tbot_web.support.utils_web import Answer, attempt, failed_panel, json_answer
 
 PAGE = Page(
     slug="control",
@@ -89,6 +87,17 @@ class Asked:
         )
 
 
+@blueprint.get("/")
+@needs(Permission.STATUS_VIEW)
+def show() -> Answer:
+    """Where the bot stands and what may be done about it, where there is no console around."""
+    state = attempt(_state)
+    if isinstance(state, Problem):
+        return failed_panel(PAGE, state)
+    offered = console.controls(state, caller().permissions, None)
+    return render_template("control_acts.html", page=PAGE, state=state, controls=offered)
+
+
 @blueprint.get("/confirm/<act>")
 @needs(Permission.TRADING_CONTROL, even_without_runner=True)
 def confirm(act: str) -> Answer:
@@ -131,6 +140,11 @@ def _confirmation(act: Act, refused: Problem | None) -> Answer:
     )
     shown = refused or (failure if act is not Act.KILL else None)
     return page, shown.status if shown else 200
+
+
+def _state() -> ControlState:
+    state: ControlState = runner().call("control.state")
+    return state
 
 
 def _preview(act: Act) -> Preview:
@@ -219,7 +233,7 @@ def _write(name: str, content: Mapping[str, str]) -> None:
 
 
 def _flags() -> Path:
-    return cast("Home", current_app.extensions["home"]).flags
+    return home().flags
 
 
 def _not_written(error: OSError) -> ApiError:

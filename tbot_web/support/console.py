@@ -74,7 +74,7 @@ def permission_for(act: Act) -> Permission:
 
 
 def banners(bot: BotStatus | None, state: ControlState | None) -> list[Banner]:
-    """Conditions that concern every panel, the gravest last before the simulated market's own."""
+    """Conditions that concern every panel: what market this is first, then what is not as usual."""
     found = [] if bot is None else _market_banners(bot)
     if state is not None:
         found += _state_banners(state, bot)

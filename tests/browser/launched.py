@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
 from playwright.sync_api import Browser, sync_playwright
 
 from tests.support.running import REPOSITORY, wait_for
@@ -65,6 +66,17 @@ class Launched:
 
         return wait_for(printed, 60, lambda: "\n".join(self.lines))
 
+    def child(self, module: str) -> psutil.Process:
+        """The running child that was started as `python -m module`."""
+
+        def found() -> psutil.Process | None:
+            for child in psutil.Process(self.process.pid).children():
+                if module in child.cmdline():
+                    return child
+            return None
+
+        return wait_for(found, 30, lambda: f"no {module} under the launcher")
+
     def end(self, number: int = signal.SIGTERM) -> int:
         self.process.send_signal(number)
         code = self.process.wait(40)
@@ -79,6 +91,7 @@ def launched(home: Path) -> Iterator[Launched]:
         yield running
     finally:
         if running.process.poll() is None:
+            psutil.Process(running.process.pid).resume()  # a test may have failed while it held the launcher still
             running.end()
 
 

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
 from tbot_bot.config.paths import Home
-from tests.integration.conftest import SPEED_MAX, HomeMaker
+from tests.integration.conftest import SPEED_FAST, HomeMaker
 from tests.integration.evidence import (
     assert_audit_is_whole,
     assert_books_are_sound,
     booked,
     ledger_rows,
     reconciliations,
+    states,
 )
 from tests.integration.homes import running, start_trading
-from tests.support.running import wait_for
+from tests.integration.replays import DAYS, SYMBOLS, write_csv, write_zips
+from tests.support.running import REPOSITORY, RunningHome, wait_for
+
+RECORDED_BARS = REPOSITORY.parent / "shared" / "data" / "bars"
 
 
 def closed_sessions(home: Home) -> list[str]:
@@ -20,20 +29,51 @@ def closed_sessions(home: Home) -> list[str]:
     return [row["session_day"] for row in reconciliations(home) if row["started_by"] == "session close"]
 
 
-def assert_every_reconciliation_is_clean(home: Home) -> None:
-    found = reconciliations(home)
-    assert [row for row in found if not row["is_clean"]] == []
+def assert_traded_and_sound(home: Home) -> None:
+    assert [row for row in reconciliations(home) if not row["is_clean"]] == []
+    assert_books_are_sound(home)
+    assert_audit_is_whole(home)
+
+
+def play_to_the_end(home: RunningHome) -> dict[str, object]:
+    """Trade until the market ends by itself; the bot's status then."""
+    with running(home):
+        start_trading(home)
+        wait_for(lambda: home.state() == "stopped", 60, lambda: str(home.status()["bots"][0]))
+        return home.status()["bots"][0]
 
 
 def test_several_sessions_of_the_synthetic_market(new_home: HomeMaker) -> None:
-    home = new_home(SIM_SPEED=SPEED_MAX)
+    home = new_home(SIM_SPEED=SPEED_FAST)
     with running(home):
         start_trading(home)
-        wait_for(lambda: len(closed_sessions(home.home)) >= 4, 60, lambda: str(home.status()["bots"][0]))
+        wait_for(lambda: len(closed_sessions(home.home)) >= 3, 60, lambda: str(home.status()["bots"][0]))
         bot = home.status()["bots"][0]
         assert (bot["tied_out"], bot["trial_balance_ok"]) == (True, True)
-    assert_every_reconciliation_is_clean(home.home)
     assert len(booked(home.home)) >= 4
-    assert len(ledger_rows(home.home, "SELECT 1 FROM session_result WHERE equity_at_close IS NOT NULL")) >= 4
-    assert_books_are_sound(home.home)
-    assert_audit_is_whole(home.home)
+    assert len(ledger_rows(home.home, "SELECT 1 FROM session_result WHERE equity_at_close IS NOT NULL")) >= 3
+    assert_traded_and_sound(home.home)
+
+
+@pytest.mark.parametrize("write", [write_zips, write_csv])
+def test_a_replay_is_traded_to_its_end(
+    new_home: HomeMaker, tmp_path: Path, write: Callable[[Path], Path]
+) -> None:
+    bot = play_to_the_end(new_home(SIM_SPEED="4000", SIM_FEED="replay", SIM_REPLAY_DIR=str(write(tmp_path / "bars"))))
+    home = Home(tmp_path / "home")
+    assert bot["market_note"] == f"the replay has no session after {DAYS[-1]}"
+    assert closed_sessions(home) == [day.isoformat() for day in DAYS]
+    assert ("graceful_closing_positions", bot["market_note"]) in states(home)
+    traded = {row[0] for row in ledger_rows(home, "SELECT DISTINCT symbol FROM trade")}
+    assert traded == set(SYMBOLS)
+    assert bot["open_positions"] == 0
+    assert_traded_and_sound(home)
+
+
+@pytest.mark.skipif(not RECORDED_BARS.is_dir(), reason="no recorded bars beside the checkout")
+def test_recorded_days_are_traded_and_tied_out(new_home: HomeMaker, tmp_path: Path) -> None:
+    bot = play_to_the_end(new_home(SIM_SPEED="6000", SIM_FEED="replay", SIM_REPLAY_DIR=str(RECORDED_BARS.resolve())))
+    home = Home(tmp_path / "home")
+    assert closed_sessions(home) == ["2013-10-04", "2013-10-07", "2013-10-08", "2013-10-09"]
+    assert int(str(bot["trades_ever"])) >= 4
+    assert_traded_and_sound(home)

@@ -93,8 +93,11 @@ def test_fields_are_described_as_plain_data() -> None:
         ("ENTITY_CODE", "rigd", "ENTITY_CODE must be 1 to 16 capital letters and digits, a letter first"),
         ("ENTITY_CODE", "", "ENTITY_CODE must be 1 to 16 capital letters and digits, a letter first"),
         ("BOT_ID", "../1", "BOT_ID must be 1 to 16 capital letters and digits"),
-        ("SIM_REPLAY_DIR", "bars", "SIM_REPLAY_DIR must be the absolute path of a folder"),
-        ("SIM_REPLAY_DIR", "/a\nb", "SIM_REPLAY_DIR must be the absolute path of a folder"),
+        (
+            "SIM_REPLAY_DIR",
+            "/a\nb",
+            "SIM_REPLAY_DIR must be the path of a folder, absolute or from where the bot was started",
+        ),
         ("SMTP_FROM", "bot", "SMTP_FROM must be a mail address like bot@example.org"),
         ("SMTP_HOST", "a b", "SMTP_HOST must be a host name or address"),
         ("ENTITY_CODE_2", "X", "ENTITY_CODE_2 is not a setting"),

@@ -2,7 +2,7 @@
 
 import socket
 from contextlib import suppress
-from threading import Thread
+from threading import Event, Thread
 
 import pytest
 
@@ -94,6 +94,30 @@ def test_a_call_given_up_cannot_take_effect_later(server):
     assert other.ask("submit", submit)["client_order_id"] == "b"
     for connection in (second, other):
         connection.close()
+
+
+def test_a_call_already_read_does_nothing_once_its_client_has_a_new_connection(server):
+    first = Connection(server.path, "client-1", "calls", 5.0)
+    submit = {"request": encode(buy("b", 1, limit="1.00", symbol="MKT"))}
+    read, original = Event(), server.service.answer
+
+    def answer(*arguments, **keywords):
+        read.set()
+        return original(*arguments, **keywords)
+
+    def give_up():
+        with pytest.raises(BrokerUnavailableError):
+            first.ask("submit", submit)
+
+    server.service.answer = answer
+    caller = Thread(target=give_up)
+    with server.service._lock:  # the call is read and waits its turn
+        caller.start()
+        assert read.wait(10)
+        second = Connection(server.path, "client-1", "calls", 5.0)
+    caller.join()
+    assert second.ask("order", {"client_order_id": "b"}) == []
+    second.close()
 
 
 @pytest.mark.parametrize(

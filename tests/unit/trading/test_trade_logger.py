@@ -405,3 +405,12 @@ def test_recomputing_finds_a_kept_figure_that_is_wrong(desk, statement, sentence
     with desk.database.engine.begin() as connection:
         connection.exec_driver_sql(statement)
     assert any(difference.startswith(sentence) for difference in desk.trades.verify_results())
+
+
+def test_the_whole_curve_spans_what_was_recorded(desk):
+    assert desk.trades.whole_equity_curve(10) == ()
+    for day in range(20):
+        desk.trades.record_equity(OPEN_AT + timedelta(days=day), Money.of(100 + day))
+    curve = desk.trades.whole_equity_curve(10)
+    assert len(curve) == 10
+    assert curve[-1].equity == Money.of(119)

@@ -247,6 +247,23 @@ def test_lost_events_are_made_up_for(stage: SceneMaker) -> None:
     assert scene.runner.sessions == ["opened", "gap"]
 
 
+def test_a_fill_lost_between_two_others_is_made_up_for(stage: SceneMaker) -> None:
+    thin = f"{quiet_range(volume=400)}\n15 100 102 100 101.50 400\n{flat('101.50', 16, 40, volume=400)}"
+    scene = stage({"SPY": thin})
+    scene.run()
+    scene.play(16)
+    known = len(scene.books.executions)
+    scene.market.advance_to(minute(17))
+    scene.market.events(0.0)  # the next fill is lost
+    scene.market.advance_to(minute(17.25))
+    scene.step()
+    assert len(scene.books.executions) == known + 1
+    scene.broker.extra = [GapDetected("a number was skipped")]
+    scene.step()
+    assert len(scene.books.executions) == known + 2
+    assert sorted(fill.sequence for fill in scene.books.executions.values()) == list(range(1, known + 3))
+
+
 def test_a_fill_that_could_not_be_recorded_is_told_again(stage: SceneMaker) -> None:
     scene = stage({"SPY": BREAKOUT})
     scene.run()

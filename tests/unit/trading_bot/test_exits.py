@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tbot_bot.api.bot_protocol import AskIntent, FromBot, Halt
+from tbot_bot.api.bot_protocol import AskIntent, FromBot, Halt, Run
 from tbot_bot.domain.orders import OrderStatus
 from tests.unit.trading_bot.conftest import SceneMaker
-from tests.unit.trading_bot.scene import OPEN_AT, Scene, flat, make_broker, minute, quiet_range
+from tests.unit.trading_bot.scene import OPEN_AT, Scene, flat, make_broker, minute, quiet_range, wire_trade
 
 # a long of 98 that is open when the time exit comes at minute 240
 HELD = f"{quiet_range()}\n15 100 102 100 101.50 12000\n{flat('101.50', 16, 20)}\n{flat('101.50', 236, 250)}"
@@ -74,6 +74,27 @@ def test_a_leg_that_fills_while_it_is_being_cancelled_leaves_nothing_to_send(sta
     assert scene.market.positions() == []
 
 
+def test_a_leg_that_fills_between_two_looks_leaves_nothing_to_send(stage: SceneMaker) -> None:
+    scene = hold(stage, f"{HELD.rsplit('240 ', 1)[0]}240 106.60 106.60 106.60 106.60 10000\n{flat('101.50', 241, 250)}")
+    scene.market.advance_to(minute(239.75))
+    scene.step(2)
+    looked: list[str] = []
+
+    def race(name: str) -> str | None:
+        # the events of this turn are taken already; the target fills just before its state is read
+        if name == "order" and not looked:
+            looked.append(name)
+            scene.market.advance_to(minute(240.5))
+        return None
+
+    scene.broker.fail = race
+    scene.loop._exits.want_symbol("open", "SPY", "asked")
+    scene.step(3)
+    assert looked
+    assert scene.books.exits == []
+    assert scene.market.positions() == []
+
+
 def test_a_partly_filled_leg_leaves_the_rest_to_the_exit(stage: SceneMaker) -> None:
     # the target trades in minute 239, but only 40 of 98 shares of it are offered
     thin = "239 106.60 106.60 106.60 106.60 400"
@@ -114,6 +135,11 @@ def test_an_exit_in_doubt_is_never_sent_again(stage: SceneMaker, lost: str) -> N
     scene.broker.fail = fail
     scene.play(250, first=238)
     assert submitted_exits(scene) == ([EXIT_ID, f"{EXIT_ID}2"] if lost == "before" else [EXIT_ID])
+    outcomes = [(one.removeprefix(EXIT_ID), outcome) for one, outcome in scene.books.submissions[1:]]
+    if lost == "before":
+        assert outcomes == [("", "unknown"), ("", "the broker never got the order"), ("2", "accepted")]
+    else:
+        assert outcomes == [("", "unknown"), ("", "accepted")]
     assert scene.books.open_quantity(scene.books.entries[0]).units == 0
     assert scene.market.positions() == []
 
@@ -186,6 +212,15 @@ def test_a_trade_taken_over_without_a_stop_is_closed(stage: SceneMaker) -> None:
     scene.run()
     scene.play(25, first=21)
     assert submitted_exits(scene) == [EXIT_ID]
+    assert scene.books.exits[0].reason == "it has no working protective stop"
+
+
+def test_a_trade_whose_stop_never_reached_the_broker_is_closed(stage: SceneMaker) -> None:
+    scene = hold(stage, f"{HELD.split('236 ', maxsplit=1)[0]}{flat('101.50', 21, 40)}")
+    unprotected = wire_trade(scene.books.trades()[0]).model_copy(update={"number": 2})
+    scene.say(Run(paused=False, trades=[unprotected], counts={}, float_allocation="50000", trades_today=1))
+    scene.step(3)
+    assert scene.books.asked[-1] == "S-open-SPY-20240507-2-X"
     assert scene.books.exits[0].reason == "it has no working protective stop"
 
 
