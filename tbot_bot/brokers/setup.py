@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:  # the market's own process, which imports the client's wire format, does without pydantic
-    
+
 @dataclass(frozen=True, slots=True)
 class BrokerSetup:
     """One broker's credentials, and where the simulated market listens."""

@@ -111,8 +111,10 @@ class RunningHome:
         return self
 
     def __exit__(self, *_error: object) -> None:
-        if self.process is not None and self.process.poll() is None:
-            self.end()
+        if self.process is not None:
+            if self.process.poll() is None:
+                self.process.terminate()
+            self.ended()
 
     # asking
 

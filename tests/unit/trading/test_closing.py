@@ -305,10 +305,10 @@ def test_cancels_are_waited_for(trading: Desk) -> None:
 
 
 def test_an_exit_at_work_is_not_disturbed_by_a_position_that_cannot_be_closed(tmp_path: Path) -> None:
-    with desk(tmp_path, volume="2000") as made:  # fifty shares a tick
-        made.enter("AAA", "buy", "100", bracket=False)
+    with desk(tmp_path, volume="400") as made:  # ten shares a tick
+        made.enter("AAA", "buy", "40", bracket=False)
         made.enter("BBB", "sell", "50", bracket=False)
-        made.pass_time(30)
+        made.pass_time(120)
         pull(made.line, made.orders, made.books.clock)
         made.line.extra = {"BBB": Quantity.of(50)}
         closing = made.closing(ClosingKind.KILL)

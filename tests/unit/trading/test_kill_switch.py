@@ -71,6 +71,10 @@ def hostile_link(path: Path) -> None:
     path.symlink_to("/etc/passwd")
 
 
+def dangling_link(path: Path) -> None:
+    path.symlink_to("nowhere")
+
+
 def hostile_pipe(path: Path) -> None:
     os.mkfifo(path)
 
@@ -112,7 +116,7 @@ def test_a_pipe_that_somebody_reads_does_not_arm(flags: Path) -> None:
         os.close(reader)
 
 
-@pytest.mark.parametrize("make", [*KINDS, hostile_content])
+@pytest.mark.parametrize("make", [*KINDS, dangling_link, hostile_content])
 def test_anything_by_that_name_is_a_kill(flags: Path, make: Callable[[Path], None]) -> None:
     switch = KillSwitch(flags)
     switch.arm()
@@ -122,6 +126,14 @@ def test_anything_by_that_name_is_a_kill(flags: Path, make: Callable[[Path], Non
     assert (switch.is_armed(), switch.triggered()) == (False, True)
     switch.reset()
     assert not switch.triggered()
+
+
+def test_a_reset_never_leaves_the_switch_armed(flags: Path) -> None:
+    switch = KillSwitch(flags)
+    switch.arm()
+    hostile_content(flags / TRIGGERED)
+    switch.reset()
+    assert (switch.is_armed(), switch.triggered()) == (False, False)
 
 
 def test_content_of_the_armed_file_is_ignored(flags: Path) -> None:

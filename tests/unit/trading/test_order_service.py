@@ -170,3 +170,14 @@ def test_the_number_of_a_later_trade_and_of_a_foreign_one(trading: Desk) -> None
     assert trading.orders.number_of(trade) == 2
     assert trading.orders.number_of(replace(trade, symbol="BBB")) is None
     assert trade.opened_at - FRIDAY.open_at < timedelta(minutes=5)
+
+
+def test_a_partly_filled_entry_is_one_trade_with_the_rest_at_work(tmp_path: Path) -> None:
+    with desk(tmp_path, volume="400") as made:  # ten shares a tick
+        made.enter("AAA", "buy", "100", bracket=False)
+        fill(made)
+        held = made.orders.facts().position(Book.STRATEGY, "AAA")
+        [working] = made.orders.facts().working
+        assert held
+        assert working.remaining == Quantity.of(100) - held
+        assert made.orders.facts().trades_today == 1

@@ -136,6 +136,20 @@ def test_an_outage_at_any_call_is_never_clean(trading: Desk, call: int) -> None:
     assert trading.strategy_quantities() == {"AAA": "10"}
 
 
+def test_one_lost_answer_while_orders_are_pulled_is_enough(trading: Desk) -> None:
+    trading.line.answers = ["out"]
+    report = boot(trading)
+    assert report.tie.clean
+    assert not report.clean
+
+
+def test_every_clean_run_is_on_record(trading: Desk) -> None:
+    first, second = boot(trading).record, boot(trading).record
+    assert first is not None
+    assert second is not None
+    assert second.seq > first.seq
+
+
 def test_the_market_clock_failing_at_the_end_leaves_it_unverified(trading: Desk) -> None:
     class NoClock(Line):
         def clock(self) -> MarketClock:
