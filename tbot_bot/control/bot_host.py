@@ -71,6 +71,7 @@ class BotHost:
         self._log_book = log_book
         self._socket: socket.socket | None = None
         self._writing = threading.Lock()
+        self._booking = threading.Lock()
 
     def start(self) -> Child:
         """Start the process and say Begin; a thread answers it until it is gone."""
@@ -101,6 +102,11 @@ class BotHost:
                 return False
         return True
 
+    def tell_books(self, make: Callable[[], ToBot]) -> bool:
+        """Send what `make` reads from the books, with no fill booked and answered in between."""
+        with self._booking:
+            return self.tell(make())
+
     def hang_up(self) -> None:
         """Close our end: the bot cancels its working entries and ends."""
         with self._writing:
@@ -119,6 +125,13 @@ class BotHost:
         self._listener.bot_gone()
 
     def _handle(self, told: FromBot) -> None:
+        if isinstance(told, TellExecution):
+            with self._booking:
+                self._respond(told)
+        else:
+            self._respond(told)
+
+    def _respond(self, told: FromBot) -> None:
         try:
             answer = self._answer(told)
         except Exception as error:  # not recorded, so not acknowledged; the broker is asked again later

@@ -59,6 +59,7 @@ class Conductor:
         self._bot_may_trade = False
         self._reconcile_at = foundation.clock.now()
         self._books_behind = False
+        self._kill_reason: str | None = None
 
     # what is asked before each order
 
@@ -178,7 +179,8 @@ class Conductor:
         self.floor.poll()
         with self._lock:
             if self.kill_triggered() and State.EMERGENCY in TRANSITIONS[state] and not self._record.fact(_KILL_CLOSED):
-                self._begin_closing(State.EMERGENCY, "kill switch", "kill switch")
+                self._begin_closing(State.EMERGENCY, self._kill_reason or "kill switch pulled", "kill switch")
+                self._kill_reason = None
             elif state in CLOSING:
                 self._advance_closing()
             elif state in RUNNING:
@@ -214,14 +216,17 @@ class Conductor:
             return
         counts = self.floor.counts(seen.session.day) if seen.session else {}
         trades_today = self.floor.orders.facts().trades_today
-        run = Run(
-            paused=self.paused_because() is not None,
-            trades=self.floor.wire_trades(),
-            counts=counts,
-            float_allocation=str(allotted),
-            trades_today=trades_today,
-        )
-        if self.floor.bot.tell(run):
+
+        def run() -> Run:
+            return Run(
+                paused=self.paused_because() is not None,
+                trades=self.floor.wire_trades(),
+                counts=counts,
+                float_allocation=str(allotted),
+                trades_today=trades_today,
+            )
+
+        if self.floor.bot.tell_books(run):
             self._bot_may_trade = True
             self._reconcile_at = self._clock.now() + RECONCILE_EVERY
             if self._lifecycle.state is State.STARTED:
@@ -289,6 +294,7 @@ class Conductor:
 
     def _trip(self, reason: str) -> None:
         if self.kill_triggered() is False and self._lifecycle.state in RUNNING:
+            self._kill_reason = reason
             self.floor.kill_switch.trigger(reason)
 
     # what the bot reports (its own thread)

@@ -12,7 +12,7 @@ from tbot_bot.domain.intents import OrderIntent
 from tbot_bot.domain.money import Quantity
 from tbot_bot.domain.orders import Book, Execution, Order, OrderRole, OrderStatus, client_order_id
 from tbot_bot.domain.time import Clock, exchange_day
-from tbot_bot.domain.trades import AppliedExecution, OrderRecord, Trade, UnknownOrderError
+from tbot_bot.domain.trades import AppliedExecution, IntentConflictError, OrderRecord, Trade, UnknownOrderError
 from tbot_bot.domain.trading_port import TradingStore
 from tbot_bot.trading.trade_logger import TradeLogger
 
@@ -38,8 +38,8 @@ class OrderService:
     def accept(self, intent: OrderIntent) -> str | None:
         """Judge an order the bot wants to send and record it with the verdict, durably.
 
-        None lets it be sent, once; a sentence refuses it. The same intent again is refused: it may have been sent.
-        Raises IntentConflictError, IntentRefusedError.
+        None lets it be sent, once; a sentence refuses it. An id seen before is refused: that order may have been sent.
+        Raises IntentRefusedError.
         """
         return self._accept(intent, judge_intent)
 

@@ -37,6 +37,18 @@ def registered(running: Launched, browser: Browser) -> Launched:
     return running
 
 
+@pytest.fixture(scope="module")
+def trading(registered: Launched, browser: Browser) -> Launched:
+    """Started, and holding positions."""
+    context = browser.new_context(base_url=registered.base)
+    page = context.new_page()
+    journey.sign_in(page, registered.base)
+    journey.start_trading(page)
+    journey.wait_for_positions(page)
+    context.close()
+    return registered
+
+
 @pytest.fixture
 def visit(running: Launched, browser: Browser) -> Iterator[Visit]:
     """Open a browser of one's own; when the test is over, none may have said or asked what it must not."""

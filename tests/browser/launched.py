@@ -77,6 +77,16 @@ class Launched:
 
         return wait_for(found, 30, lambda: f"no {module} under the launcher")
 
+    @contextmanager
+    def held_still(self) -> Iterator[None]:
+        """Within, the launcher starts nothing again: what was killed stays down."""
+        launcher = psutil.Process(self.process.pid)
+        launcher.suspend()
+        try:
+            yield
+        finally:
+            launcher.resume()
+
     def end(self, number: int = signal.SIGTERM) -> int:
         self.process.send_signal(number)
         code = self.process.wait(40)
@@ -91,7 +101,6 @@ def launched(home: Path) -> Iterator[Launched]:
         yield running
     finally:
         if running.process.poll() is None:
-            psutil.Process(running.process.pid).resume()  # a test may have failed while it held the launcher still
             running.end()
 
 

@@ -99,4 +99,4 @@ def test_the_whole_way(running: Launched, visit: Visit) -> None:
     expect(panel.locator("#open-trades tbody tr").first).to_be_visible(timeout=30_000)
     expect(page.locator("#controls .act-kill")).to_have_text(re.compile(r"Kill: flatten \d+ position"))
     assert wait_for(lambda: journey.bot(page)["last_trade_id"], 30)
-    assert wrong == []
+    assert not wrong, "\n".join(wrong)

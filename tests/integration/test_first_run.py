@@ -71,6 +71,7 @@ def test_without_a_setup_session_the_pages_only_ask_for_it(fresh: RunningHome) -
             stranger.ask(verb)
         assert refused.value.problem["code"] == "no_setup_session"
         assert "control/setup_token" in refused.value.problem["next_step"]
+    stranger.hang_up()
 
 
 def test_a_token_that_is_not_text_or_too_long_is_malformed(fresh: RunningHome) -> None:

@@ -56,9 +56,7 @@ def test_several_sessions_of_the_synthetic_market(new_home: HomeMaker) -> None:
 
 
 @pytest.mark.parametrize("write", [write_zips, write_csv])
-def test_a_replay_is_traded_to_its_end(
-    new_home: HomeMaker, tmp_path: Path, write: Callable[[Path], Path]
-) -> None:
+def test_a_replay_is_traded_to_its_end(new_home: HomeMaker, tmp_path: Path, write: Callable[[Path], Path]) -> None:
     bot = play_to_the_end(new_home(SIM_SPEED="4000", SIM_FEED="replay", SIM_REPLAY_DIR=str(write(tmp_path / "bars"))))
     home = Home(tmp_path / "home")
     assert bot["market_note"] == f"the replay has no session after {DAYS[-1]}"

@@ -7,6 +7,7 @@ import json
 import os
 import secrets
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -54,6 +55,7 @@ class RunningHome:
         self.session: str | None = None
         self.setup_session: str | None = None
         self._client: httpx2.Client | None = None
+        self._address: SocketAddress | None = None
         self._said: IO[bytes] | None = None
 
     # life
@@ -82,13 +84,13 @@ class RunningHome:
         assert self.process is not None
         if self.process.poll() is not None:
             raise AssertionError(f"the runner ended: {self.said()}")
-        if not self.home.runner_socket.exists():
-            return False
-        try:
-            self.ask("web.keys")
-        except httpx2.TransportError:
-            return False
-        return True
+        return self.home.runner_socket.exists() and self._listens() and bool(self.ask("web.keys"))
+
+    def _listens(self) -> bool:
+        """Whether someone is behind the socket: one that was killed leaves its name behind."""
+        address = SocketAddress(self.home.runner_socket)
+        with contextlib.closing(address), socket.socket(socket.AF_UNIX) as probe:
+            return probe.connect_ex(address.short) == 0
 
     def end(self, number: int = signal.SIGTERM) -> int:
         assert self.process is not None
@@ -102,10 +104,15 @@ class RunningHome:
         for stream in (self.process.stdin, self._said):
             with contextlib.suppress(BrokenPipeError):
                 stream.close()
-        if self._client is not None:
-            self._client.close()
-            self._client = None
+        self.hang_up()
         return code
+
+    def hang_up(self) -> None:
+        """Let go of the connection to the runner."""
+        if self._client is not None and self._address is not None:
+            self._client.close()
+            self._address.close()
+            self._client = self._address = None
 
     def __enter__(self) -> RunningHome:
         return self
@@ -120,9 +127,9 @@ class RunningHome:
 
     def ask(self, verb: str, /, request_id: str | None = None, **params: Any) -> dict[str, Any]:
         if self._client is None:
-            address = SocketAddress(self.home.runner_socket)
+            self._address = SocketAddress(self.home.runner_socket)
             self._client = httpx2.Client(
-                transport=httpx2.HTTPTransport(uds=address.short), base_url="http://runner", timeout=30
+                transport=httpx2.HTTPTransport(uds=self._address.short), base_url="http://runner", timeout=30
             )
         body = {
             "session": self.session,

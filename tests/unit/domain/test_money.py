@@ -67,10 +67,10 @@ def test_meaningless_arithmetic_is_an_error(wrong):
 
 
 def test_what_does_not_fit_the_database_is_refused():
+    most = Money.of("92233720368.54775807")
     with pytest.raises(AmountError, match="out of range"):
-        Money.of("92233720369")
-        Money.of("92233720369") + Money.of("1000")
-    with pytest.raises(AmountError):
+        _ = most + Money(1)
+    with pytest.raises(AmountError, match="out of range"):
         Money.of(10**12)
 
 

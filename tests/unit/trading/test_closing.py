@@ -444,7 +444,7 @@ def live_through(made: Desk, story: Story, entered: dict[str, Side]) -> Closing:
     raise AssertionError([step.detail for step in closing.report().steps])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(story=STORIES)
 def test_closing_never_over_sells_and_ends_flat_or_says_what_is_left(
     tmp_path_factory: pytest.TempPathFactory, story: Story

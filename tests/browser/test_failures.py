@@ -1,0 +1,160 @@
+"""What the browser shows when sessions end and processes die, and that it goes on by itself afterwards."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from playwright.sync_api import Frame, expect
+
+from tests.browser import journey
+from tests.browser.conftest import Visit
+from tests.browser.launched import Launched
+from tests.browser.test_console import FRESH, panel_frame
+from tests.browser.watched import Watched, look
+from tests.support.running import PASSWORD, wait_for
+
+pytestmark = [pytest.mark.browser, pytest.mark.usefixtures("registered")]
+RUNNER, WEB = "tbot_bot.control.main", "tbot_web.py.run_web"
+NEW_PASSWORD = "another battery, another horse"
+#: What the browser says of answers that fail while a process is down.
+DOWN = (r"status of 50\d", r"net::ERR_")
+
+
+def test_a_session_that_ended_never_asks_for_a_password_in_a_frame(ada: Watched, visit: Visit) -> None:
+    page = ada.page
+    framed: list[str] = []
+
+    def went(frame: Frame) -> None:
+        if frame.parent_frame is not None:
+            framed.append(frame.url)
+
+    page.on("framenavigated", went)
+    elsewhere = visit(signed_in=True).page
+    elsewhere.goto("/account/")
+    elsewhere.get_by_role("button", name="End all others").click()
+    expect(elsewhere.get_by_text("Every other session was ended.")).to_be_visible()
+    with ada.excusing("status of 401"):
+        page.locator("nav a[data-open=trades]").click()
+        page.wait_for_url("**/login**")
+    expect(page.get_by_label("Password")).to_be_visible()
+    assert framed
+    assert not [url for url in framed if "/login" in url]
+
+
+def test_a_form_made_before_a_rotation_is_still_taken(ada: Watched) -> None:
+    before, page = ada.new_page(), ada.page
+    before.goto("/account/")
+    generation = journey.bot(page)["generation"]
+    for present, new in ((PASSWORD, NEW_PASSWORD), (NEW_PASSWORD, PASSWORD)):
+        page.goto("/account/")
+        page.get_by_label("Present password").fill(present)
+        page.get_by_label("New password", exact=True).fill(new)
+        page.get_by_label("New password again").fill(new)
+        page.get_by_role("button", name="Change the password").click()
+        expect(page.get_by_text("every key and secret renewed")).to_be_visible()
+        if new == NEW_PASSWORD:
+            before.get_by_role("button", name="End all others").click()
+            expect(before.get_by_text("Every other session was ended.")).to_be_visible()
+    assert journey.bot(page)["generation"] == generation + 2
+
+
+def test_a_wrong_password_form_keeps_its_place(ada: Watched) -> None:
+    page = ada.page
+    page.goto("/account/")
+    with ada.excusing("status of 4"):
+        page.get_by_label("Present password").fill("not my password")
+        page.get_by_label("New password", exact=True).fill(NEW_PASSWORD)
+        page.get_by_label("New password again").fill("something else entirely")
+        page.get_by_role("button", name="Change the password").click()
+        expect(page.get_by_label("New password again")).to_have_attribute("aria-invalid", "true")
+    wrong = look(page, "account-refused")
+    assert not wrong, "\n".join(wrong)
+
+
+def test_signing_out_ends_it_and_back_shows_nothing(ada: Watched) -> None:
+    page = ada.page
+    cookies = ada.context.cookies()
+    page.goto("/trades/")
+    page.goto("/")
+    page.locator("#account-menu summary").click()
+    page.get_by_role("button", name="Sign out").click()
+    page.wait_for_url("**/login")
+    for _ in range(2):
+        page.go_back()
+        expect(page.get_by_label("Password")).to_be_visible()
+        expect(page.locator("#shell, table")).to_have_count(0)
+    ada.context.add_cookies(cookies)  # the runner ended it, not only this browser
+    assert page.request.get("/status/api").status == 401
+
+
+def test_the_control_process_dies_and_the_pages_recover_by_themselves(ada: Watched, running: Launched) -> None:
+    page = ada.page
+    alone = ada.new_page()
+    alone.goto("/trades/")
+    page.goto("/")
+    panel_frame(page, "status")
+    with ada.excusing(*DOWN):
+        with running.held_still():
+            running.child(RUNNER).kill()
+            wrong = []
+            page.reload()
+            expect(page.locator("#banners")).to_contain_text("control process")
+            expect(page.locator("#controls .act-kill")).to_be_visible()
+            wrong += look(page, "main-runner-down", full=False)
+            dialog = journey.ask_for(page, "kill")
+            expect(dialog).to_contain_text("The control process is not answering")
+            wrong += look(page, "confirm-kill-runner-down", full=False)
+            page.keyboard.press("Escape")
+            alone.reload()
+            expect(alone.get_by_role("alert").first).to_contain_text("control process")
+            wrong += look(alone, "trades-runner-down")
+
+            def says_so() -> bool:
+                page.evaluate(FRESH)
+                return page.locator("[data-unreachable]").is_visible()
+
+            wait_for(says_so, 40)
+            (running.home / "control" / "bot_state.txt").write_text("error\n")
+            alone.goto("/")
+            expect(alone.get_by_text("needs an administrator")).to_be_visible()
+            wrong += look(alone, "error")
+            (running.home / "control" / "bot_state.txt").write_text("stopped\n")
+        expect(page.locator("[data-unreachable]")).to_be_hidden(timeout=40_000)
+        expect(page.locator("#banners")).not_to_contain_text("control process")
+        expect(page.locator("#controls .act-start")).to_be_visible()
+        expect(alone.locator("#shell")).to_be_visible()
+    assert not wrong, "\n".join(wrong)
+
+
+def test_a_shutdown_says_so_and_the_page_comes_back(ada: Watched, running: Launched) -> None:
+    page = ada.page
+    with ada.excusing(*DOWN):
+        with running.held_still():
+            running.child(RUNNER).terminate()
+            wait_for(lambda: (running.home / "control" / "bot_state.txt").read_text() == "shutdown\n")
+            page.goto("/")
+            expect(page.get_by_role("heading", name="The bot is shut down")).to_be_visible()
+            wrong = look(page, "shutdown")
+        expect(page.locator("#shell")).to_be_visible(timeout=30_000)
+    assert not wrong, "\n".join(wrong)
+
+
+def test_the_portal_dies_and_the_page_goes_on(ada: Watched, running: Launched) -> None:
+    page = ada.page
+    page.goto("/")
+    panel_frame(page, "status")
+    with ada.excusing(*DOWN):
+        first = running.child(WEB)
+        first.kill()
+
+        def says_so() -> bool:
+            page.evaluate(FRESH)
+            return page.locator("[data-unreachable]").is_visible()
+
+        wait_for(says_so, 20)
+        expect(page.locator("[data-unreachable]")).to_be_hidden(timeout=60_000)
+        assert running.child(WEB).pid != first.pid
+        page.locator("nav a[data-open=logs]").click()
+        expect(panel_frame(page, "logs").locator("h1")).to_have_text("Logs")
+    assert any(re.search("web was ended by SIGKILL", line) for line in running.lines)
