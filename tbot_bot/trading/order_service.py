@@ -112,13 +112,16 @@ class OrderService:
     def _accept(self, intent: OrderIntent, judge: Judge) -> str | None:
         with self._accepting:
             refusal = judge(intent, self.facts())
-            recorded = self.records.record_intent(
-                intent.to_request(),
-                strategy=intent.strategy,
-                at=intent.decided_at,
-                recorded_at=self._clock.now(),
-                why=intent.reason,
-            )
+            try:
+                recorded = self.records.record_intent(
+                    intent.to_request(),
+                    strategy=intent.strategy,
+                    at=intent.decided_at,
+                    recorded_at=self._clock.now(),
+                    why=intent.reason,
+                )
+            except IntentConflictError as error:
+                return str(error)
             if not recorded.is_new:
                 order = recorded.record.order
                 return order.reason or _REPEATED if order.status is OrderStatus.REJECTED else _REPEATED

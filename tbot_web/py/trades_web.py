@@ -134,7 +134,11 @@ def detail(trade_id: str) -> Answer:
     if isinstance(found, Problem):
         return failed_panel(PAGE, found)
     return render_template(
-        "trade.html", page=PAGE, detail=found, trade_view=trade_view, transactions=trade_view.transactions(found.postings)
+        "trade.html",
+        page=PAGE,
+        detail=found,
+        trade_view=trade_view,
+        transactions=trade_view.transactions(found.postings),
     )
 
 

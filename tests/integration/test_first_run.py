@@ -87,7 +87,7 @@ HOSTILE = {
     "ten kilobytes": "A" * 10_240,
     "control characters": "A\x00B\x07",
     "a line break": "A\nB",
-    "another script": "ＡＢＣ",
+    "another script": "\uff21\uff22\uff23",
     "an emoji": "💥",
     "right to left": "\u202eABC",
     "markup": "<script>alert(1)</script>",

@@ -4,13 +4,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tbot_bot.accounting.ledger import Ledger
 from tbot_bot.domain.money import Money
 from tests.ledger_books import OPEN_AT, books
 from tests.ledger_poster import book
 
 ROOT = Path(__file__).parents[2]
-ROUNDS = 3
 
 
 def kill_after(path: Path, acknowledged: int) -> int:
@@ -27,13 +28,14 @@ def kill_after(path: Path, acknowledged: int) -> int:
     return int(printed[-1]) if printed else 0
 
 
-def test_a_kill_loses_no_acknowledged_fill_and_leaves_no_half_one(tmp_path):
+@pytest.mark.soak
+def test_a_kill_loses_no_acknowledged_fill_and_leaves_no_half_one(tmp_path, rounds):
     with books(tmp_path) as desk:
-        for round_number in range(ROUNDS):
+        for round_number in range(rounds(3, 200)):
             before = desk.trades.execution_cursor()
-            last = kill_after(tmp_path / "LEDGER.db", 5 + round_number)
+            last = kill_after(tmp_path / "LEDGER.db", 5 + round_number % 7)
             booked = desk.trades.execution_cursor()
-            assert booked >= max(last, before + 5 + round_number)
+            assert booked >= max(last, before + 5 + round_number % 7)
             assert_whole(desk)
             cash = desk.ledger.ledger_cash()
             for number in range(1, booked + 1):

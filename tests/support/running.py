@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Self
 
 import httpx2
 
@@ -114,7 +114,7 @@ class RunningHome:
             self._address.close()
             self._client = self._address = None
 
-    def __enter__(self) -> RunningHome:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_error: object) -> None:

@@ -192,7 +192,9 @@ def preview(act: Act, **changes: Any) -> control.Preview:
         Act.STOP: ("Stop: close 2 positions", "No new entries; exits of 2 positions are worked until flat."),
         Act.RESET: ("Reset the kill switch", "Trading may be started again."),
     }
-    title, sentence = words.get(act, (f"{act.value.replace('_', ' ').capitalize()} entries", "It takes effect at once."))
+    title, sentence = words.get(
+        act, (f"{act.value.replace('_', ' ').capitalize()} entries", "It takes effect at once.")
+    )
     return control.Preview(
         act=act, allowed=True, title=title, sentence=sentence,
         effects=["Working entries are cancelled.", "Protective orders are replaced by market exits.",

@@ -1,0 +1,28 @@
+"""Short, seeded counts in `make test`; the full counts of faults in `make soak`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+Rounds = Callable[[int, int], int]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--soak", action="store_true", help="run tests marked `soak` with their full counts")
+
+
+@pytest.fixture
+def rounds(request: pytest.FixtureRequest) -> Rounds:
+    """`rounds(short, full)`: how often to do a thing that can be done ever more often."""
+    full = bool(request.config.getoption("--soak"))
+    return lambda short, many: many if full else short
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Full counts take as long as they take; a hang still ends."""
+    if config.getoption("--soak"):
+        for item in items:
+            if item.get_closest_marker("soak"):
+                item.add_marker(pytest.mark.timeout(3600))
