@@ -93,7 +93,7 @@ def _read_request_id(path: Path) -> str | None:
         return None
     try:
         document = json.loads(content)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise FlagRefusedError("it is not JSON") from error
     request_id = document.get("request_id") if isinstance(document, dict) else None
     if not isinstance(request_id, str) or not is_request_id(request_id):

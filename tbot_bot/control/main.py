@@ -90,8 +90,8 @@ class Runner:
         self._next_status_s = 0.0
         self._next_heal_s = 0.0
 
-    def run(self) -> None:
-        """Serve and work until asked to stop, then end everything below us in order."""
+    def run(self) -> int:
+        """Serve and work until asked to stop (0) or something unexpected happens (1); then end everything below us."""
         state = self._lifecycle.boot()
         if state is State.REGISTRATION and self._foundation.users.admin_exists():
             self._lifecycle.move(State.STOPPED, "the first administrator had been registered")
@@ -102,9 +102,15 @@ class Runner:
             self._open_floor()
         self._api.prepare()
         threading.Thread(target=self._api.serve, name="system-api", daemon=True).start()
-        while not self._stopping.wait(TICK_S):
-            self._tick()
-        self._shut_down()
+        try:
+            while not self._stopping.wait(TICK_S):
+                self._tick()
+        except Exception:  # told here; whoever started us starts us again, which is the way to recover
+            log.exception("the control process fails and ends")
+            return 1
+        finally:
+            self._shut_down()
+        return 0
 
     def stop(self, *_signal: int | FrameType | None) -> None:
         """Ask the loop to end."""
@@ -188,14 +194,12 @@ class Runner:
 
     def _shut_down(self) -> None:
         log.info("runner stopping")
-        for part in (
-            self._say_shutting_down,
-            self._end_children,
-            self._say_shut_down,
-            self._foundation.audit.checkpoint,
-        ):
-            self._attempt(part)
-        self._api.stop()
+        try:
+            for part in (self._say_shutting_down, self._end_children, self._say_shut_down):
+                self._attempt(part)
+            self._attempt(self._foundation.audit.checkpoint)
+        finally:
+            self._api.stop()  # its threads would keep a process alive that does nothing
 
     def _say_shutting_down(self) -> None:
         if State.SHUTDOWN_TRIGGERED in TRANSITIONS[self._lifecycle.state]:
@@ -337,7 +341,7 @@ def main() -> int:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, runner.stop)
         watch(runner.stop)
-        runner.run()
+        return runner.run()
     except (HomeTakenError, SecretStoreError, RotationError, AuditUnavailableError) as error:
         sys.stderr.write(f"Cannot start: {error}\n")
         return UNHELPABLE
@@ -347,7 +351,6 @@ def main() -> int:
             f"Cannot start: the home {home.root} cannot be read or written ({why}). Free some space there.\n"
         )
         return 1
-    return 0
 
 
 if __name__ == "__main__":

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import asdict
 
 from flask import Blueprint, Response, jsonify, render_template, request
-from werkzeug.wrappers import Response as AnyResponse
 
 from tbot_bot.api.errors import Problem
 from tbot_bot.api.lifecycle import Phase
@@ -63,12 +62,13 @@ def show() -> Answer:
 
 
 @blueprint.get("/api")
-def document() -> AnyResponse:
+def document() -> Response:
     """The status document of the contract, with the viewer's own session in it."""
     body, version = status_source.body(caller().status)
-    answer = Response(body, mimetype="application/json")
+    known = request.if_none_match.contains(version)
+    answer = Response(status=304) if known else Response(body, mimetype="application/json")
     answer.set_etag(version)
-    return answer.make_conditional(request)
+    return answer
 
 
 @blueprint.get("/api/equity")

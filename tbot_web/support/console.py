@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from tbot_bot.api.control import Act, ControlState
-from tbot_bot.api.lifecycle import PHASES, Phase, State
+from tbot_bot.api.lifecycle import Phase
 from tbot_bot.api.permissions import Permission
 from tbot_bot.api.status import BotStatus
 from tbot_web.support import figures
@@ -81,11 +81,6 @@ def banners(bot: BotStatus | None, state: ControlState | None) -> list[Banner]:
     return found
 
 
-def phase_of(state: ControlState | None) -> Phase | None:
-    """The phase that the runner's state belongs to; None when it is not known."""
-    return None if state is None else PHASES[State(state.state)]
-
-
 def _label(act: Act, open_positions: int | None) -> str:
     if act is not Act.KILL:
         return _LABELS[act]
@@ -93,7 +88,11 @@ def _label(act: Act, open_positions: int | None) -> str:
         return "Kill: flatten all…"
     if open_positions == 0:
         return "Kill: lock trading…"
-    return f"Kill: flatten {open_positions} position{'s' * (open_positions != 1)}…"
+    return f"Kill: flatten {_positions(open_positions)}…"
+
+
+def _positions(count: int) -> str:
+    return f"{count} position" if count == 1 else f"{count} positions"
 
 
 def _look(act: Act) -> str:
@@ -126,8 +125,8 @@ def _state_banners(state: ControlState, bot: BotStatus | None) -> list[Banner]:
         )
     if state.error:
         good = f" It was last well in state {state.last_good_state}." if state.last_good_state else ""
-        found.append(Banner("bad", "warning", f"The bot stopped with an error: {state.error}{good}"))
+        found.append(Banner("bad", "warning", f"The bot stopped with an error: {state.error.rstrip('.')}.{good}"))
     if state.closing and state.closing.ended_at and state.closing.residuals:
         left, when = len(state.closing.residuals), figures.moment(state.closing.ended_at, "time")
-        found.append(Banner("warn", "warning", f"Closing ended at {when} UTC with {left} positions left open."))
+        found.append(Banner("warn", "warning", f"Closing ended at {when} UTC with {_positions(left)} left open."))
     return found

@@ -70,4 +70,5 @@ def visit(running: Launched, browser: Browser) -> Iterator[Visit]:
 @pytest.fixture
 def ada(visit: Visit, registered: Launched) -> Watched:
     """The administrator, looking at the console."""
+    registered.ready()
     return visit(signed_in=True)

@@ -10,7 +10,9 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
+from http import HTTPStatus
+from http.client import HTTPConnection
 from pathlib import Path
 
 import psutil
@@ -65,6 +67,17 @@ class Launched:
             return found and found.group(0)
 
         return wait_for(printed, 60, lambda: "\n".join(self.lines))
+
+    def ready(self) -> None:
+        """Wait until portal and runner answer."""
+
+        def answers() -> bool:
+            with closing(HTTPConnection("127.0.0.1", self.port, timeout=5)) as connection, suppress(OSError):
+                connection.request("GET", "/readyz")
+                return connection.getresponse().status == HTTPStatus.OK
+            return False
+
+        wait_for(answers, 60, lambda: "\n".join(self.lines))
 
     def child(self, module: str) -> psutil.Process:
         """The running child that was started as `python -m module`."""

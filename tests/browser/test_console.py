@@ -10,12 +10,11 @@ from playwright.sync_api import Frame, Page, expect
 from tests.browser import journey
 from tests.browser.conftest import Visit
 from tests.browser.launched import Launched
-from tests.browser.watched import Watched, look
+from tests.browser.watched import Watched, look, look_again, panel_frame
 from tests.support.running import wait_for
 
 pytestmark = [pytest.mark.browser, pytest.mark.usefixtures("trading")]
 PANELS = ("status", "trades", "logs", "configuration", "account")
-FRESH = "document.dispatchEvent(new Event('visibilitychange'))"
 
 
 @pytest.mark.parametrize("panel", PANELS)
@@ -137,7 +136,7 @@ def test_figures_refresh_in_place_and_leave_the_focus_alone(ada: Watched) -> Non
     seen = set()
 
     def refreshed() -> bool:
-        page.evaluate(FRESH)
+        look_again(page)
         seen.add((frame.locator("#freshness time").get_attribute("datetime"), frame.locator("#figures-1").inner_text()))
         return len({figures for _, figures in seen}) >= 3
 
@@ -156,7 +155,7 @@ def test_updates_can_be_paused(ada: Watched) -> None:
     shown = frame.locator("#freshness time").get_attribute("datetime")
     before = journey.status(page)["as_of"]
     wait_for(lambda: journey.status(page)["as_of"] != before)
-    page.evaluate(FRESH)
+    look_again(page)
     assert frame.locator("#freshness time").get_attribute("datetime") == shown
     resume.click()
     expect(frame.locator("#freshness time")).not_to_have_attribute("datetime", shown or "")
@@ -166,7 +165,7 @@ def test_the_plot_is_drawn_as_soon_as_there_is_a_curve(ada: Watched) -> None:
     page = ada.page
     frame = panel_frame(page, "status")
     wait_for(lambda: len(page.request.get("/status/api/equity").json()["items"]) > 1, 60)
-    page.evaluate(FRESH)
+    look_again(page)
     expect(frame.locator("[data-plot=equity] canvas")).to_be_visible()
 
 
@@ -203,15 +202,6 @@ def test_the_address_names_the_panel(ada: Watched) -> None:
     expect(page).to_have_url(re.compile(r"panel=logs"))
     page.go_back()
     expect(page.locator("iframe[data-panel=status]")).to_be_visible()
-
-
-def panel_frame(page: Page, panel: str) -> Frame:
-    """The panel's frame once its page stands in it."""
-    handle = page.locator(f"iframe[data-panel={panel}]").element_handle()
-    frame = wait_for(handle.content_frame)
-    frame.wait_for_load_state("load")
-    expect(frame.locator("h1")).to_be_visible()
-    return frame
 
 
 def tab_until(page: Page, name: str, most: int = 40) -> str:

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Frame, Page, Request
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Frame, Page, Request, expect
 
-from tests.support.running import REPOSITORY
+from tests.support.running import REPOSITORY, wait_for
 
 SCREENSHOTS = REPOSITORY / "test-output" / "screenshots"
 THEMES = ("light", "dark")
@@ -115,6 +115,20 @@ def sticking_out(page: Page) -> list[str]:
 def shown_frames(page: Page) -> list[Frame]:
     """The page itself and the frames that a person sees."""
     return [frame for frame in page.frames if frame.parent_frame is None or frame.frame_element().is_visible()]
+
+
+def panel_frame(page: Page, panel: str) -> Frame:
+    """The panel's frame once its page stands in it."""
+    handle = page.locator(f"iframe[data-panel={panel}]").element_handle()
+    frame = wait_for(handle.content_frame)
+    frame.wait_for_load_state("load")
+    expect(frame.locator("h1")).to_be_visible()
+    return frame
+
+
+def look_again(page: Page) -> None:
+    """Do what the console does when a person comes back to its tab: ask for the status at once."""
+    page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
 
 
 def _picture(page: Page, name: str, *, full: bool) -> Path:

@@ -57,6 +57,7 @@ class RunningHome:
         self._client: httpx2.Client | None = None
         self._address: SocketAddress | None = None
         self._said: IO[bytes] | None = None
+        self.said_at_the_end = ""
 
     # life
 
@@ -101,6 +102,8 @@ class RunningHome:
         """Wait for the end and let go of what belonged to the process; its exit code."""
         assert self.process is not None
         code = self.process.wait(30)
+        if self._said is not None and not self._said.closed:
+            self.said_at_the_end = self.said()
         for stream in (self.process.stdin, self._said):
             with contextlib.suppress(BrokenPipeError):
                 stream.close()

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pytest
 
@@ -97,6 +97,13 @@ class CannedRunner:
             self._api.stop()
             self._thread.join(5)
             self._api = None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.stop()
 
     # its answers
     def judge(self, call: Call, verb: Verb) -> Verdict:

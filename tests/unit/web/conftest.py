@@ -68,9 +68,8 @@ def clock() -> MovingClock:
 def runner(tmp_path: Path, clock: MovingClock) -> Iterator[CannedRunner]:
     canned = CannedRunner(tmp_path, clock)
     canned.publish("idle")
-    canned.start()
-    yield canned
-    canned.stop()
+    with canned:
+        yield canned
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import pytest
 from flask import Blueprint, Flask, Response, jsonify
 
 from tbot_bot.api.lifecycle import PHASES, Phase, State
-from tbot_bot.api.permissions import Permission
+from tbot_bot.api.permissions import Permission, Role
 from tbot_web.py import discover
 from tbot_web.py.dispatch import Dispatcher
 from tbot_web.py.portal_web_main import Portal, create_app
@@ -125,6 +125,11 @@ def emergency(runner: CannedRunner, clock: MovingClock, monkeypatch: pytest.Monk
     def pull() -> Response:
         return jsonify(recent=verified_recently() is not None)
 
+    @blueprint.get("/careful")
+    @needs(Permission.TRADING_CONTROL)
+    def careful() -> Response:
+        return jsonify(done=True)
+
     monkeypatch.setattr("tbot_web.py.portal_web_main.system_web.blueprint", _joined(blueprint), raising=True)
     portal = Portal.of(Home(runner.root), clock)
     return Dispatcher(portal), portal
@@ -134,6 +139,20 @@ def _joined(extra: Blueprint) -> Blueprint:
     both = Blueprint("core", __name__)
     both.register_blueprint(extra)
     return both
+
+
+def test_the_portal_judges_by_itself_before_it_asks_for_anything(
+    emergency: tuple[Dispatcher, Portal], runner: CannedRunner
+) -> None:
+    dispatcher, portal = emergency
+    served = Served(portal, dispatcher)
+    try:
+        answers = {role: served.browser(tbot_session=runner.sign_in(role)).get("/careful") for role in Role}
+        allowed = {role for role, answer in answers.items() if answer.status_code == 200}
+        assert allowed == {Role.ADMIN, Role.OPERATOR}
+        assert {answer.status_code for answer in answers.values()} == {200, 403}
+    finally:
+        served.close()
 
 
 @RUNNER_GONE
@@ -148,7 +167,7 @@ def test_a_session_verified_lately_may_act_without_the_runner(
         runner.stop()
         clock.move(timedelta(minutes=15))
         assert admin.get("/emergency").json() == {"recent": True}
-        assert admin.get("/account/").status_code == 503
+        assert admin.get("/careful").status_code == 503
         assert stranger.get("/emergency").status_code == 503
         clock.move(timedelta(seconds=1))
         assert admin.get("/emergency").status_code == 503

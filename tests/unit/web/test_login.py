@@ -98,6 +98,7 @@ def test_signing_out_is_not_claimed_without_the_runner(admin: Browser, runner: C
 FOREIGN = [
     "https://evil.example/",
     "//evil.example",
+    "///evil.example",
     "/\\evil.example",
     "\\\\evil.example",
     "/\t/evil.example",

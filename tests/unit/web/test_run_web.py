@@ -58,9 +58,8 @@ def until(true: Callable[[], bool]) -> None:
 def home(tmp_path: Path) -> Iterator[CannedRunner]:
     canned = CannedRunner(tmp_path, WallClock())
     canned.publish("initialize")
-    canned.start()
-    yield canned
-    canned.stop()
+    with canned:
+        yield canned
 
 
 def answers(process: Process) -> bool:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -46,12 +47,8 @@ def test_answers_and_refusals_come_through(client: RunnerClient, runner: CannedR
 def test_a_path_beyond_the_kernels_limit_works(tmp_path: Path, clock: MovingClock) -> None:
     deep = tmp_path / ("d" * 100) / ("e" * 100)
     deep.mkdir(parents=True)
-    canned = CannedRunner(deep, clock)
-    canned.start()
-    client = RunnerClient(Home(deep).runner_socket)
-    assert client.call("web.keys").generation == 1
-    client.close()
-    canned.stop()
+    with CannedRunner(deep, clock), closing(RunnerClient(Home(deep).runner_socket)) as client:
+        assert client.call("web.keys").generation == 1
 
 
 def test_a_restart_and_a_new_folder_are_survived(client: RunnerClient, runner: CannedRunner, tmp_path: Path) -> None:
@@ -64,9 +61,8 @@ def test_a_restart_and_a_new_folder_are_survived(client: RunnerClient, runner: C
     (tmp_path / "control").rename(tmp_path / "control.old")
     again = CannedRunner(tmp_path, MovingClock(START))
     again.generation = 5
-    again.start()
-    assert client.call("web.keys").generation == 5
-    again.stop()
+    with again:
+        assert client.call("web.keys").generation == 5
 
 
 def test_no_folder_at_all_is_unreachable(tmp_path: Path) -> None:

@@ -38,8 +38,16 @@ function timeAxis(moments, gap) {
     size: 28,
     space: 70,
     incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000],
-    values: (_, splits) => splits.map((at) => (Number.isInteger(at) && moments[at] ? dayOf(moments[at]) : "")),
+    values: (_, splits) => labels(splits.map((at) => moments[at])),
   };
+}
+
+// Days, each named once; the time of day where all is of one day.
+function labels(moments) {
+  const known = moments.filter(Boolean);
+  const ofOneDay = known.length > 1 && known[0].length > 10 && known[0].slice(0, 10) === known.at(-1).slice(0, 10);
+  const named = moments.map((moment) => (!moment ? "" : ofOneDay ? `${moment.slice(11, 16)} UTC` : dayOf(moment)));
+  return named.map((name, index) => (name === named[index - 1] ? "" : name));
 }
 
 function valueAxis(lowest) {

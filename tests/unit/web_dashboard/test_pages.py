@@ -1,0 +1,317 @@
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import tbot_web
+from tbot_bot.api import logs, status, trades
+from tbot_bot.api.control import Act
+from tbot_bot.api.errors import ApiError, not_signed_in
+from tbot_bot.api.permissions import Role
+from tests.unit.web.canned import CannedRunner
+from tests.unit.web.pages import Browser
+from tests.unit.web_dashboard import documents
+
+BROKEN = ApiError.of(500, "internal", "The books could not be read", "Nothing was changed.", "Try again.")
+BROKEN.problem.error_id = "abcd1234"
+
+
+@pytest.fixture
+def viewer(runner: CannedRunner, web: Any) -> Browser:
+    return web.browser(tbot_session=runner.sign_in(Role.VIEWER))
+
+
+class TestShell:
+    def test_it_has_controls_banners_and_a_frame_for_each_panel(self, admin: Browser) -> None:
+        page = admin.get("/").text
+        assert "SIMULATED MARKET" in page
+        assert "Simulated market, 60x speed, seed 7" in page
+        assert 'href="/control/confirm/kill"' in page
+        assert "Kill: flatten 3 positions…" in page
+        for slug, title in (("status", "Status"), ("trades", "Trades"), ("logs", "Logs")):
+            assert f'<iframe title="{title}" data-panel="{slug}"' in page
+        assert page.index('data-panel="status"') < page.index('data-panel="trades"') < page.index('data-panel="logs"')
+
+    def test_the_address_names_the_open_panel(self, admin: Browser) -> None:
+        page = admin.get("/?panel=trades").text
+        assert 'data-panel="trades" data-src="/trades/" src="/trades/"' in page
+        assert 'data-panel="status" data-src="/status/" hidden' in page
+        assert 'data-panel="status" data-src="/status/" src="/status/"' in admin.get("/?panel=nonsense").text
+
+    def test_a_viewer_has_no_controls(self, viewer: Browser) -> None:
+        assert "/control/confirm/" not in viewer.get("/").text
+
+    def test_a_closing_bot_shows_how_far_it_is(self, runner: CannedRunner, admin: Browser) -> None:
+        runner.special["control.state"] = lambda *_: documents.control_state(
+            [Act.KILL], state="emergency_closing_positions", closing=documents.closing()
+        )
+        runner.publish("emergency_closing_positions")
+        page = admin.get("/").text
+        assert 'data-closing="yes"' in page
+        assert "Kill: flattening the strategy book" in page
+        assert "Positions flattened" in page
+        assert 'data-panel="trades"' not in page
+
+    def test_what_cannot_be_read_is_said_and_kill_stays(self, runner: CannedRunner, admin: Browser) -> None:
+        runner.special["control.state"] = BROKEN
+        runner.special["status.document"] = BROKEN
+        page = admin.get("/").text
+        assert "The books could not be read." in page
+        assert "Kill: flatten all…" in page
+
+    def test_only_extending_counts_as_an_act(self, runner: CannedRunner, admin: Browser) -> None:
+        token = admin.token("/")
+        touches = runner.touches
+        admin.poll("/")
+        assert runner.touches == touches
+        runner.clock.move(documents.timedelta(seconds=30))
+        answer = admin.post("/extend", X_CSRFToken=token)
+        assert answer.json()["expires_at"] == "2026-11-22T08:30:30Z"
+        assert runner.touches == touches + 1
+
+
+class TestStatus:
+    def test_the_document_has_the_viewers_own_session(self, admin: Browser) -> None:
+        found = admin.poll("/status/api").json()
+        assert found["bots"][0]["user_session_status"] == "active"
+        assert found["bots"][0]["daily_pnl"] == "412.5"
+        assert found["bots"][0]["holdings_balance"] is None
+        assert status.StatusDocument.model_validate(found)
+
+    def test_it_is_sent_again_only_when_it_changed(self, runner: CannedRunner, admin: Browser) -> None:
+        tag = admin.poll("/status/api").headers["ETag"]
+        assert admin.get("/status/api", X_Poll="1", If_None_Match=tag).status_code == 304
+        runner.special["status.document"] = lambda *_: documents.document(daily_pnl="1")
+        assert admin.get("/status/api", X_Poll="1", If_None_Match=tag).status_code == 200
+
+    def test_the_published_file_serves_without_a_call(
+        self, tmp_path: Path, runner: CannedRunner, serve: Callable[[], Any]
+    ) -> None:
+        file = tmp_path / "output" / "RIGD_US_SIM_001" / "status.json"
+        file.parent.mkdir(parents=True)
+        file.write_text(documents.document(daily_pnl="7").model_dump_json())
+        browser = serve().browser(tbot_session=runner.sign_in())
+        first = browser.poll("/status/api")
+        assert first.json()["bots"][0]["daily_pnl"] == "7"
+        assert browser.get("/status/api", X_Poll="1", If_None_Match=first.headers["ETag"]).status_code == 304
+        assert runner.asked["status.document"] == 0
+        new = file.with_suffix(".new")
+        new.write_text(documents.document(daily_pnl="8").model_dump_json())
+        new.replace(file)
+        second = browser.poll("/status/api")
+        assert second.json()["bots"][0]["daily_pnl"] == "8"
+        assert second.headers["ETag"] != first.headers["ETag"]
+        file.write_text("{")
+        assert browser.poll("/status/api").json()["bots"][0]["daily_pnl"] == "412.5"
+        file.unlink()
+        assert browser.poll("/status/api").json()["bots"][0]["daily_pnl"] == "412.5"
+
+    def test_the_page_shows_figures_reasons_trades_and_all_fields(self, admin: Browser) -> None:
+        page = admin.get("/status/").text
+        for words in ("+412.50", "the universe is 26 hours old", "6 of 9 today", "T-…0007", "System status overview",
+                      "holdings are not set up", "sums to zero", "deepest drawdown was \u22124.1%"):  # fmt: skip
+            assert words in page, words
+
+    def test_a_part_that_fails_does_not_take_the_page_along(self, runner: CannedRunner, admin: Browser) -> None:
+        for verb in ("trades.open", "status.equity", "status.days"):
+            runner.special[verb] = BROKEN
+        answer = admin.get("/status/")
+        assert answer.status_code == 200
+        assert answer.text.count("The books could not be read") == 3
+        assert "abcd1234" in answer.text
+        assert "+412.50" in answer.text
+
+    def test_without_a_document_the_panel_says_so_and_tries_again(self, runner: CannedRunner, admin: Browser) -> None:
+        runner.special["status.document"] = BROKEN
+        answer = admin.get("/status/")
+        assert answer.status_code == 500
+        assert "data-retry-panel" in answer.text
+
+    def test_nothing_yet(self, runner: CannedRunner, admin: Browser) -> None:
+        runner.special |= {
+            "status.document": lambda *_: documents.unknown_document(),
+            "status.equity": lambda *_: documents.equity(0),
+            "status.days": lambda *_: documents.days(0),
+            "trades.open": lambda *_: trades.TradePage(items=[]),
+        }
+        page = admin.get("/status/").text
+        for words in ("No curve yet", "No session has ended yet", "No open trade", "No strategy is declared"):
+            assert words in page
+        runner.special["status.document"] = lambda *_: documents.document().model_copy(update={"bots": []})
+        assert "No bot reports yet" in admin.get("/status/").text
+
+    def test_series(self, admin: Browser) -> None:
+        points = admin.poll("/status/api/equity").json()
+        assert points["next"] is None
+        assert points["items"][-1] == {"at": "2010-11-23T08:00:00Z", "equity": "108941.27", "drawdown_pct": "0.00"}
+        assert admin.poll("/status/api/days").json()["items"][0]["day"] == "2010-10-04"
+        assert admin.get("/status/equity.csv").text.splitlines()[-1] == "2010-11-23T08:00:00Z,108941.27,0.00"
+        assert admin.get("/status/days.csv").text.splitlines()[1] == "2010-10-04,-380,2.4,6,0"
+
+
+class TestTrades:
+    def test_open_and_closed_with_pages(self, admin: Browser) -> None:
+        page = admin.get("/trades/").text
+        assert "T-20101122-0007" in page
+        assert "T-20101119-0120" in page
+        assert "T-20101119-0070" not in page
+        assert 'aria-sort="descending"' in page
+        assert "cursor=50" in page
+        older = admin.get("/trades/?cursor=50").text
+        assert "T-20101119-0070" in older
+        assert "T-20101122-0007" not in older
+
+    def test_filter_and_no_match(self, admin: Browser) -> None:
+        assert "T-20101119-0119" not in admin.get("/trades/?symbol=spy").text
+        page = admin.get("/trades/?symbol=NONE").text
+        assert "No open trade matches" in page
+        assert "No closed trade matches" in page
+        assert "T-20101122-0007" not in admin.get("/trades/?day=2010-11-19").text
+
+    @pytest.mark.parametrize("query", ["sort=secret", "order=up", "day=yesterday"])
+    def test_a_wrong_filter_is_refused_with_what_is_allowed(self, admin: Browser, query: str) -> None:
+        answer = admin.get(f"/trades/?{query}")
+        assert answer.status_code == 400
+        assert "must be" in answer.text
+        assert admin.get(f"/trades/api?{query}").json()["code"] == "bad_filter"
+
+    def test_sorting_the_open_ones(self, admin: Browser) -> None:
+        page = admin.get("/trades/?sort=quantity&order=asc").text
+        assert page.index("T-20101122-0007") < page.index("T-20101122-0009")
+        page = admin.get("/trades/?sort=quantity&order=desc").text
+        assert page.index("T-20101122-0009") < page.index("T-20101122-0007")
+
+    def test_the_export_is_the_whole_view(self, admin: Browser) -> None:
+        answer = admin.get("/trades/export.csv?cursor=50")
+        assert answer.headers["Content-Disposition"] == 'attachment; filename="trades.csv"'
+        rows = list(csv.DictReader(io.StringIO(answer.text)))
+        assert len(rows) == 123
+        assert rows[0]["closed_at"] == ""
+        assert rows[1]["unrealised_pnl"] == "-12.16"
+        assert len(list(csv.DictReader(io.StringIO(admin.get("/trades/export.csv?symbol=SPY").text)))) == 41
+
+    def test_a_symbol_cannot_become_a_formula(self, runner: CannedRunner, admin: Browser) -> None:
+        row = documents.trade(1, entry_reason="=HYPERLINK(1)")
+        runner.special["trades.open"] = lambda *_: trades.TradePage(items=[row])
+        assert "'=HYPERLINK(1)" in admin.get("/trades/export.csv").text
+
+    def test_detail_shows_fills_and_the_proof(self, admin: Browser) -> None:
+        page = admin.get("/trades/T-20101119-0008").text
+        for words in ("X-1", "4,014.48", "Realised result", "each transaction sums to zero"):
+            assert words in page
+        assert admin.get("/trades/api/T-20101119-0008").json()["fills"][0]["price"] == "167.27"
+
+    def test_a_sum_that_is_not_zero_is_shown_as_wrong(self, runner: CannedRunner, admin: Browser) -> None:
+        found = documents.detail()
+        wrong = found.model_copy(update={"postings": found.postings[1:]})
+        runner.special["trades.detail"] = lambda *_: wrong
+        assert "a transaction does not sum to zero" in admin.get("/trades/T-20101119-0008").text
+
+    def test_an_unknown_trade_and_failed_lists(self, runner: CannedRunner, admin: Browser) -> None:
+        runner.special["trades.detail"] = ApiError.of(404, "no_such_trade", "There is no such trade")
+        assert admin.get("/trades/T-0").status_code == 404
+        runner.special |= {"trades.open": BROKEN, "trades.closed": BROKEN}
+        assert admin.get("/trades/").text.count("The books could not be read") == 2
+
+    def test_an_open_trade_and_one_without_fills(self, runner: CannedRunner, admin: Browser) -> None:
+        bare = trades.TradeDetail(trade=documents.open_trades()[2], fills=[], postings=[])
+        runner.special["trades.detail"] = lambda *_: bare
+        page = admin.get("/trades/T-20101122-0009").text
+        for words in ("No fill yet", "Nothing posted yet", "still open", "realised and unrealised"):
+            assert words in page
+
+    def test_json(self, admin: Browser) -> None:
+        page = admin.get("/trades/api?limit=2&symbol=SPY").json()
+        assert ([row["trade_id"] for row in page["items"]], page["next"]) == (
+            ["T-20101119-0120", "T-20101119-0117"],
+            "2",
+        )
+        assert len(admin.get("/trades/api?state=open").json()["items"]) == 3
+        assert admin.get("/trades/api?limit=501").status_code == 400
+
+
+class TestLogs:
+    def test_newest_lines_older_lines_and_the_filter(self, admin: Browser) -> None:
+        page = admin.get("/logs/").text
+        assert 'id="line-899"' in page
+        assert 'id="line-699"' not in page
+        assert "before=700" in page
+        assert 'data-after="900"' in page
+        assert 'id="line-699"' in admin.get("/logs/?name=open.log&before=700").text
+        filtered = admin.get("/logs/?name=open.log&level=warning&text=price").text
+        assert 'id="line-17"' in filtered
+        assert "order acknowledged" not in filtered
+        assert "No line matches" in admin.get("/logs/?text=nothing-has-this").text
+
+    def test_the_tail_has_only_what_was_written_since(self, admin: Browser) -> None:
+        page = admin.poll("/logs/?name=open.log&after=898").text
+        assert 'id="line-898"' in page
+        assert 'id="line-897"' not in page
+
+    def test_download_has_every_line_oldest_first(self, admin: Browser) -> None:
+        answer = admin.get("/logs/download/open.log")
+        lines = answer.text.splitlines()
+        assert len(lines) == 899
+        assert lines[0] == "2026-11-22T14:02:12Z INFO orders order acknowledged symbol=SPY order=RIGD-open-SPY-1"
+        assert answer.headers["Content-Type"].startswith("text/plain")
+        assert len(admin.get("/logs/download/open.log?level=warning").text.splitlines()) == 52
+
+    def test_download_pages_through_a_long_log(self, runner: CannedRunner, admin: Browser) -> None:
+        lines = [documents.log_line(number) for number in range(1, 2501)]
+        runner.special["logs.read"] = lambda _caller, asked: documents.log_page(asked, lines)
+        found = admin.get("/logs/download/open.log").text.splitlines()
+        assert [line.rpartition("-")[2] for line in (found[0], found[1500], found[-1])] == ["1", "1501", "2500"]
+        assert len(found) == 2500
+
+    def test_nothing_yet_and_failures(self, runner: CannedRunner, admin: Browser) -> None:
+        runner.special["logs.read"] = lambda _caller, asked: documents.log_page(asked, [])
+        assert "Nothing written yet" in admin.get("/logs/").text
+        runner.special["logs.read"] = BROKEN
+        assert "The books could not be read" in admin.get("/logs/").text
+        runner.special["logs.names"] = lambda *_: logs.LogNames(items=[])
+        assert "No log can be read yet" in admin.get("/logs/").text
+        runner.special["logs.names"] = BROKEN
+        assert admin.get("/logs/").status_code == 500
+
+    @pytest.mark.parametrize("query", ["level=loud", "limit=0", "text=" + "x" * 201])
+    def test_a_wrong_filter_is_refused(self, admin: Browser, query: str) -> None:
+        assert admin.get(f"/logs/?{query}").status_code == 400
+        assert admin.get(f"/logs/api/open.log?{query}").json()["code"] == "bad_filter"
+
+    def test_json(self, admin: Browser) -> None:
+        assert [log["name"] for log in admin.get("/logs/api").json()["items"]] == ["open.log", "system.log"]
+        found = admin.get("/logs/api/open.log?limit=2").json()
+        assert [line["position"] for line in found["items"]] == [898, 899]
+        assert admin.get("/logs/api/" + "x" * 65).status_code == 404
+
+    def test_what_was_logged_is_never_markup(self, runner: CannedRunner, admin: Browser) -> None:
+        lines = [documents.log_line(1, message="<script>alert(1)</script>")]
+        runner.special["logs.read"] = lambda _caller, asked: documents.log_page(asked, lines)
+        page = admin.get("/logs/").text
+        assert "<script>alert" not in page
+        assert "&lt;script&gt;alert" in page
+
+
+def test_no_session_no_panel(web: Any) -> None:
+    for path in ("/", "/status/", "/trades/", "/logs/", "/control/confirm/kill"):
+        assert web.browser().get(path).headers["Location"].startswith("/login")
+    assert web.browser().get("/status/api").status_code == 401
+
+
+def test_a_session_that_ends_within_a_panel_concerns_the_whole_page(runner: CannedRunner, admin: Browser) -> None:
+    runner.special["trades.open"] = not_signed_in()
+    assert admin.get("/trades/").headers["Location"].startswith("/login")
+
+
+@pytest.mark.parametrize(
+    "name", ["main", "status", "trades", "trade", "logs", "control", "control_acts", "panel_failed"]
+)
+def test_no_inline_script_or_style(name: str) -> None:
+    text = (Path(tbot_web.__file__).parent / "templates" / f"{name}.html").read_text()
+    assert not re.search(r"<script(?![^>]*src=)|<style|\sstyle=|\son[a-z]+=", text)
