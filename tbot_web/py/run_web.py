@@ -13,7 +13,7 @@ import socket
 import stat
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from gunicorn.app.base import BaseApplication
@@ -57,7 +57,9 @@ class Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
             "control_socket_disable": True,
             "forwarded_allow_ips": "",
             "graceful_timeout": GRACE_S,
-            "when_ready": lambda _arbiter: _watch_lifeline(),
+            "when_ready": lambda _arbiter: _watch_lifeline(lambda: os.kill(os.getpid(), signal.SIGTERM)),
+            # a worker that outlived its killed parent would keep the port from the next one
+            "post_worker_init": lambda _worker: _watch_lifeline(lambda: os._exit(os.EX_OK)),
         }
         super().__init__()
 
@@ -95,8 +97,8 @@ def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
     return os.EX_OK
 
 
-def _watch_lifeline() -> None:
-    """End when standard input ends, if it is a pipe: the other end is held by whoever started us."""
+def _watch_lifeline(end: Callable[[], None]) -> None:
+    """Call `end` when standard input ends, if it is a pipe: the other end is held by whoever started us."""
     kind = os.fstat(sys.stdin.fileno()).st_mode
     if not (stat.S_ISFIFO(kind) or stat.S_ISSOCK(kind)):
         return
@@ -105,7 +107,7 @@ def _watch_lifeline() -> None:
         while os.read(sys.stdin.fileno(), 1024):
             pass
         log.info("lifeline ended")
-        os.kill(os.getpid(), signal.SIGTERM)
+        end()
 
     threading.Thread(target=wait, name="lifeline", daemon=True).start()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -162,8 +163,6 @@ def test_a_second_start_on_the_same_home_is_refused_and_the_first_unharmed(new_h
 
 
 def test_a_busy_port_is_named_and_nothing_is_started(tmp_path: Path) -> None:
-    import socket
-
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         code, text = launch_once(tmp_path / "home", TBOT_WEB_PORT=port)
@@ -176,7 +175,7 @@ def test_a_busy_port_is_named_and_nothing_is_started(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "value", "words"),
     [
-        ("TBOT_WEB_HOST", "0.0.0.0", "SSH tunnel"),
+        ("TBOT_WEB_HOST", "0.0.0.0", "SSH tunnel"),  # noqa: S104 - it is refused
         ("TBOT_WEB_HOST", "bot.example.org", "127.0.0.1"),
         ("TBOT_WEB_PORT", "eighty", "port number"),
         ("TBOT_WEB_PORT", "0", "port number"),

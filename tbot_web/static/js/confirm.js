@@ -10,6 +10,10 @@ export function confirmActs(dialog, acted) {
     event.preventDefault();
     ask(dialog, link.href);
   });
+  dialog.addEventListener("close", () => {
+    // a refresh may have replaced the button that was pressed
+    if (document.activeElement === document.body) document.querySelector(`a[href="${dialog.dataset.for}"]`)?.focus();
+  });
   dialog.addEventListener("click", (event) => {
     if (!event.target.closest("[data-cancel]")) return;
     event.preventDefault();
@@ -33,6 +37,7 @@ async function ask(dialog, address) {
     location.assign(address);
     return;
   }
+  dialog.dataset.for = new URL(address).pathname;
   dialog.replaceChildren(document.adoptNode(question));
   dialog.showModal();
 }

@@ -2,4 +2,4 @@
 import { whenBack } from "../comeback.js";
 
 const told = document.getElementById("told");
-if ("retry" in told.dataset) whenBack(told, told.dataset.left, () => location.replace(location.href));
+if (told && "retry" in told.dataset) whenBack(told, told.dataset.left, () => location.replace(location.href));

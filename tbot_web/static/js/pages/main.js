@@ -148,8 +148,7 @@ document.querySelector("[data-activity-open]").addEventListener("click", () => {
     entry.textContent = `${at.slice(11, 19)} UTC  ${text}`;
     return entry;
   });
-  const list = document.querySelector("[data-activity]");
-  list.replaceChildren(...entries);
-  if (!entries.length) list.textContent = "Nothing yet.";
+  document.querySelector("[data-activity]").replaceChildren(...entries);
+  document.querySelector("[data-activity-none]").hidden = entries.length > 0;
   document.getElementById("activity-dialog").showModal();
 });
