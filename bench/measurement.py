@@ -10,13 +10,18 @@ from statistics import median
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """One figure; `goal_max` or `goal_min` is the bound it should keep, None where it is only reported."""
+    """One figure; `goal_max` or `goal_min` is the bound it should keep, None where it is only reported.
+
+    Of a ratio (unit `x`) `ours` and `other` may say what was divided by what, in words with units.
+    """
 
     name: str
     value: float
     unit: str
     goal_max: float | None = None
     goal_min: float | None = None
+    ours: str = ""
+    other: str = ""
 
     @property
     def is_met(self) -> bool:
@@ -25,10 +30,15 @@ class Measurement:
         below = self.goal_min is not None and self.value < self.goal_min
         return not above and not below
 
+    @property
+    def goal(self) -> str:
+        """The bound in words; empty without one."""
+        if self.goal_max is not None:
+            return f"at most {self.goal_max:g} {self.unit}"
+        return f"at least {self.goal_min:g} {self.unit}" if self.goal_min is not None else ""
+
     def __str__(self) -> str:
-        bound = f"<= {self.goal_max:g}" if self.goal_max is not None else ""
-        bound = f">= {self.goal_min:g}" if self.goal_min is not None else bound
-        verdict = f"  (goal {bound}: {'met' if self.is_met else 'MISSED'})" if bound else ""
+        verdict = f"  (goal {self.goal}: {'met' if self.is_met else 'MISSED'})" if self.goal else ""
         return f"{self.name}: {self.value:.3f} {self.unit}{verdict}"
 
 

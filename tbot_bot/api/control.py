@@ -23,7 +23,7 @@ class Act(StrEnum):
 
 
 class AskPreview(Message):
-    act: Act
+    act: Act = Field(description="The act.")
 
 
 class PreviewLine(Message):
@@ -61,15 +61,15 @@ class Issued(Message):
 class ActRequest(Message):
     """`reason` is kept in the audit trail; `typed` is the name typed for acts that ask for it."""
 
-    reason: str = Field(default="", max_length=500)
-    typed: str = Field(default="", max_length=100)
+    reason: str = Field(default="", max_length=500, description="Why; kept in the audit trail.")
+    typed: str = Field(default="", max_length=100, description="The name typed, for acts that ask for it.")
 
 
 class ActOutcome(Message):
     """Where the bot stands after the act was taken."""
 
-    state: str
-    message: str
+    state: str = Field(description="State of the lifecycle; empty for an act that is only asked for.")
+    message: str = Field(description="What was done, and what follows.")
 
 
 class ClosingStep(Message):

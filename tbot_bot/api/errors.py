@@ -16,14 +16,14 @@ class Problem(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    status: int
-    code: str
-    title: str
-    detail: str = ""
-    next_step: str = ""
-    fields: dict[str, str] = Field(default_factory=dict)
-    retry_after_s: int | None = None
-    error_id: str | None = None
+    status: int = Field(description="The HTTP status.")
+    code: str = Field(description="Stable name of the failure.")
+    title: str = Field(description="What happened.")
+    detail: str = Field(default="", description="More about it, and what still works.")
+    next_step: str = Field(default="", description="What to do next.")
+    fields: dict[str, str] = Field(default_factory=dict, description="A message for each field that is wrong.")
+    retry_after_s: int | None = Field(default=None, description="Seconds to wait before another try.")
+    error_id: str | None = Field(default=None, description="What to look for in the portal's log.")
 
 
 class ApiError(Exception):

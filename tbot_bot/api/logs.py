@@ -10,40 +10,42 @@ from tbot_bot.api.model import Message
 class LogName(Message):
     """A log stream that can be read."""
 
-    name: str
-    title: str
-    size_bytes: int
+    name: str = Field(description="Name in addresses.")
+    title: str = Field(description="Name for people.")
+    size_bytes: int = Field(description="Size of the file.")
 
 
 class LogNames(Message):
-    items: list[LogName]
+    items: list[LogName] = Field(description="The logs.")
 
 
 class AskLog(Message):
     """Lines of one log. With `after`, lines written since that position; else the newest, or those before `before`."""
 
-    name: str = Field(max_length=64)
-    level: str | None = None
-    text: str | None = Field(default=None, max_length=200)
-    before: int | None = None
-    after: int | None = None
-    limit: int = Field(default=200, ge=1, le=1000)
+    name: str = Field(max_length=64, description="Name of the log.")
+    level: str | None = Field(default=None, description="The lowest level to return, of debug to critical.")
+    text: str | None = Field(
+        default=None, max_length=200, description="Only lines with this text; capitals do not matter."
+    )
+    before: int | None = Field(default=None, description="Only lines before this position, for older ones.")
+    after: int | None = Field(default=None, description="Only lines from this position on, for later ones.")
+    limit: int = Field(default=200, ge=1, le=1000, description="Most lines on the page.")
 
 
 class LogLine(Message):
     """One line; `position` is its byte offset."""
 
-    position: int
-    at: str | None
-    level: str
-    source: str
-    message: str
-    fields: dict[str, str]
+    position: int = Field(description="Byte offset in the file.")
+    at: str | None = Field(description="When it was written, UTC; null for a line that says no time.")
+    level: str = Field(description="debug, info, warning, error or critical.")
+    source: str = Field(description="The part of the program that wrote it.")
+    message: str = Field(description="What happened.")
+    fields: dict[str, str] = Field(description="Details by name.")
 
 
 class LogPage(Message):
     """Oldest first; `before` pages to older lines (None at the start), `after` follows the end."""
 
-    items: list[LogLine]
-    before: int | None
-    after: int
+    items: list[LogLine] = Field(description="The lines, oldest first.")
+    before: int | None = Field(description="Where older lines end; null at the start of the file.")
+    after: int = Field(description="Where later lines will begin.")

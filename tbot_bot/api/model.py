@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 
 class Message(BaseModel):
@@ -18,4 +18,4 @@ class Nothing(Message):
 class Page(Message):
     """The part of a list answer that is the same for all: the cursor of the next page, None at the end."""
 
-    next: str | None = None
+    next: str | None = Field(default=None, description="Cursor of the next page; null at the end.")

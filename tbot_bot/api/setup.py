@@ -73,20 +73,20 @@ class StepStatus(StrEnum):
 class Step(Message):
     """One step of provisioning or bootstrapping; `detail` says what was done or why it failed and what to do."""
 
-    name: str
-    title: str
-    status: StepStatus
-    detail: str = ""
-    seconds: float | None = None
+    name: str = Field(description="Name of the step.")
+    title: str = Field(description="The step in words.")
+    status: StepStatus = Field(description="Where it stands.")
+    detail: str = Field(default="", description="What was done, or why it failed and what to do.")
+    seconds: float | None = Field(default=None, description="How long it took.")
 
 
 class Progress(Message):
     """How far the set-up is."""
 
-    state: str
-    steps: list[Step]
-    failed: bool
-    done: bool
+    state: str = Field(description="State of the lifecycle.")
+    steps: list[Step] = Field(description="Every step, in order.")
+    failed: bool = Field(description="Whether a step failed.")
+    done: bool = Field(description="Whether all are done.")
 
 
 class RegisterAdmin(Message):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from pydantic import Field
+
 from tbot_bot.api.model import Message
 
 
@@ -45,104 +47,106 @@ class Compliance(StrEnum):
 class ErrorEvent(Message):
     """The last critical warning or exception."""
 
-    at: str
-    kind: str
-    message: str
+    at: str = Field(description="When it happened, UTC.")
+    kind: str = Field(description="Name of the error.")
+    message: str = Field(description="What happened, in a sentence.")
 
 
 class StrategyStatus(Message):
     """One strategy's part."""
 
-    name: str
-    enabled: bool
-    window: str
-    trades_today: int | None
-    win_rate_pct: str | None
-    realised_pnl: str | None
+    name: str = Field(description="The strategy.")
+    enabled: bool = Field(description="Whether it may trade.")
+    window: str = Field(description="The part of its day it is in: idle, analyzing, trading or monitoring.")
+    trades_today: int | None = Field(description="Trades it closed in this exchange session.")
+    win_rate_pct: str | None = Field(description="Share of them that won, in percent.")
+    realised_pnl: str | None = Field(description="Result of them, fees taken off.")
 
 
 class Summary(Message):
     """System Session Summary, the bar above the table; `reasons` say why it is not OK."""
 
-    overall_status: Severity
-    reasons: list[str]
-    defense_mode_active: bool | None
-    total_bots_active: int
-    bots_in_kill_switch: str
-    active_strategy: str
-    open_trades_total: int | None
-    universe_cache_status: CacheStatus
-    holdings_compliance: Compliance
-    system_uptime_s: int
+    overall_status: Severity = Field(description="The worst condition of the whole system.")
+    reasons: list[str] = Field(description="Why it is not OK, a sentence each.")
+    defense_mode_active: bool | None = Field(description="Whether entries are smaller than usual.")
+    total_bots_active: int = Field(description="Bots that are connected to their broker.")
+    bots_in_kill_switch: str = Field(description="Bots whose kill switch is triggered, of all: 0/1.")
+    active_strategy: str = Field(description="The strategy at work, or idle.")
+    open_trades_total: int | None = Field(description="Open positions of all bots.")
+    universe_cache_status: CacheStatus = Field(description="Freshness of the list of tradable symbols.")
+    holdings_compliance: Compliance = Field(description="Holdings against their targets.")
+    system_uptime_s: int = Field(description="Seconds since the control process started.")
 
 
 class BotStatus(Message):
     """System Status Overview, one row a bot; money is decimal text in the functional currency."""
 
-    bot: str
-    state: str
-    broker: str
-    trading_mode: str
-    float_allocation: str | None
-    float_deviation_pct: str | None
-    holdings_balance: str | None
-    holdings_deviation_pct: str | None
-    rebalance_triggers: list[str]
-    defense_mode_active: bool | None
-    kill_switch_armed: bool | None
-    kill_switch_triggered: bool | None
-    daily_pnl: str | None
-    cumulative_pnl: str | None
-    win_rate_pct: str | None
-    cumulative_win_rate_pct: str | None
-    daily_loss_threshold: str | None
-    open_positions: int | None
-    max_allowed_trades: int | None
-    api_status: ApiHealth
-    strategy_running: str
-    last_trade_id: str | None
-    last_error_event: ErrorEvent | None
-    alert_counts: dict[str, int]
-    strategies: list[StrategyStatus]
-    universe_cache_status: CacheStatus
-    user_session_status: str | None
-    holdings_compliance: Compliance
+    bot: str = Field(description="Identity: entity, jurisdiction, broker and number.")
+    state: str = Field(description="State of the lifecycle.")
+    broker: str = Field(description="Code of the broker.")
+    trading_mode: str = Field(description="How many bots trade: SINGLE.")
+    float_allocation: str | None = Field(description="Money that the strategies may use in this session.")
+    float_deviation_pct: str | None = Field(
+        description="Money at work against the float, in percent of it; -100 at rest."
+    )
+    holdings_balance: str | None = Field(description="Value of the holdings book.")
+    holdings_deviation_pct: str | None = Field(description="Holdings against their targets, in percent.")
+    rebalance_triggers: list[str] = Field(description="What asks for a rebalance of the holdings.")
+    defense_mode_active: bool | None = Field(description="Whether entries are smaller than usual.")
+    kill_switch_armed: bool | None = Field(description="Whether it can be pulled; nothing trades otherwise.")
+    kill_switch_triggered: bool | None = Field(description="Whether it was pulled and not reset since.")
+    daily_pnl: str | None = Field(description="Realised result of this exchange session, fees taken off.")
+    cumulative_pnl: str | None = Field(description="Realised result since the first trade, fees taken off.")
+    win_rate_pct: str | None = Field(description="Share of this session's closed trades that won, in percent.")
+    cumulative_win_rate_pct: str | None = Field(description="Share of all closed trades that won, in percent.")
+    daily_loss_threshold: str | None = Field(description="Loss in one session that pulls the kill switch.")
+    open_positions: int | None = Field(description="Open positions of the strategy book.")
+    max_allowed_trades: int | None = Field(description="Most trades in one session.")
+    api_status: ApiHealth = Field(description="Health of the broker's interface.")
+    strategy_running: str = Field(description="The strategy at work, or idle.")
+    last_trade_id: str | None = Field(description="The newest trade.")
+    last_error_event: ErrorEvent | None = Field(description="The last critical warning or exception.")
+    alert_counts: dict[str, int] = Field(description="Alerts by level since the start.")
+    strategies: list[StrategyStatus] = Field(description="Each strategy's part.")
+    universe_cache_status: CacheStatus = Field(description="Freshness of the list of tradable symbols.")
+    user_session_status: str | None = Field(description="The viewer's own session; null in the published file.")
+    holdings_compliance: Compliance = Field(description="Holdings against their targets.")
     # beyond the contract: what the dashboard shows beside it
-    paused: bool
-    pause_reason: str | None
-    unrealised_pnl: str | None
-    equity: str | None
-    cash: str | None
-    trades_today: int | None
-    wins_today: int | None
-    trades_ever: int | None
-    wins_ever: int | None
-    trading_since: str | None
-    open_orders: int | None
-    api_latency_ms: int | None
-    state_reason: str
-    state_since: str
-    simulated: bool
-    market_speed: str | None
-    market_seed: int | None
-    session_open_at: str | None
-    session_close_at: str | None
-    market_open: bool | None
-    market_note: str | None
-    holdings_note: str
-    tied_out_at: str | None
-    tied_out: bool | None
-    trial_balance_ok: bool | None
-    generation: int
+    paused: bool = Field(description="Whether entries are paused.")
+    pause_reason: str | None = Field(description="Why they are paused.")
+    unrealised_pnl: str | None = Field(description="Result of the open positions at present prices.")
+    equity: str | None = Field(description="Cash and positions at present prices.")
+    cash: str | None = Field(description="Cash in the account.")
+    trades_today: int | None = Field(description="Trades closed in this session.")
+    wins_today: int | None = Field(description="Those of them that won.")
+    trades_ever: int | None = Field(description="Trades closed since the first.")
+    wins_ever: int | None = Field(description="Those of them that won.")
+    trading_since: str | None = Field(description="Open of the first session in which it could trade, market time.")
+    open_orders: int | None = Field(description="Orders that work at the broker.")
+    api_latency_ms: int | None = Field(description="Time of the last answer of the broker, in milliseconds.")
+    state_reason: str = Field(description="Why the bot is in this state.")
+    state_since: str = Field(description="Since when it is in this state, UTC.")
+    simulated: bool = Field(description="Whether the market is the embedded simulated one.")
+    market_speed: str | None = Field(description="Market seconds per second; null at a real market.")
+    market_seed: int | None = Field(description="Seed of the synthetic prices; null where there is none.")
+    session_open_at: str | None = Field(description="Opening of the exchange session, market time.")
+    session_close_at: str | None = Field(description="Close of the exchange session, market time.")
+    market_open: bool | None = Field(description="Whether the market is open.")
+    market_note: str | None = Field(description="Why the market does not move, where it does not.")
+    holdings_note: str = Field(description="What stands in the way of holdings, where something does.")
+    tied_out_at: str | None = Field(description="When broker, books and ledger were last compared, UTC.")
+    tied_out: bool | None = Field(description="Whether they agreed.")
+    trial_balance_ok: bool | None = Field(description="Whether all postings of the ledger sum to zero.")
+    generation: int = Field(description="Number of the present generation of keys and secrets.")
 
 
 class StatusDocument(Message):
     """`/status/api` and `status.json`; `as_of` is wall time, `market_time` the market's own."""
 
-    as_of: str
-    market_time: str | None
-    summary: Summary
-    bots: list[BotStatus]
+    as_of: str = Field(description="When the document was made, wall time, UTC.")
+    market_time: str | None = Field(description="The market's own time, UTC.")
+    summary: Summary = Field(description="The whole system in one bar.")
+    bots: list[BotStatus] = Field(description="One row for each bot.")
 
 
 class EquityPoint(Message):
@@ -155,11 +159,11 @@ class EquityPoint(Message):
 class DayResult(Message):
     """One exchange session of the strategy book, fees taken off."""
 
-    day: str
-    pnl: str
-    fees: str
-    trades: int
-    wins: int
+    day: str = Field(description="The exchange session.")
+    pnl: str = Field(description="Result of its closed trades, fees taken off.")
+    fees: str = Field(description="Fees paid in it.")
+    trades: int = Field(description="Trades closed in it.")
+    wins: int = Field(description="Those of them that won.")
 
 
 class AskSeries(Message):

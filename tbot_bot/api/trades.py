@@ -10,71 +10,71 @@ from tbot_bot.api.model import Message, Page
 class TradeRow(Message):
     """One trade; `mark`, `unrealised_pnl` are None where the price is unknown. Times are market time, UTC."""
 
-    trade_id: str
-    symbol: str
-    strategy: str
-    side: str
-    quantity: str
-    entry_price: str | None
-    exit_price: str | None
-    mark: str | None
-    stop_price: str | None
-    target_price: str | None
-    fees: str
-    realised_pnl: str
-    unrealised_pnl: str | None
-    opened_at: str
-    closed_at: str | None
-    entry_reason: str
-    close_reason: str | None
+    trade_id: str = Field(description="Id of the trade.")
+    symbol: str = Field(description="What was traded.")
+    strategy: str = Field(description="The strategy that opened it.")
+    side: str = Field(description="long or short.")
+    quantity: str = Field(description="Units held, or that were held.")
+    entry_price: str | None = Field(description="Mean price of the entry.")
+    exit_price: str | None = Field(description="Mean price of the exit; null while open.")
+    mark: str | None = Field(description="Present price; null once closed.")
+    stop_price: str | None = Field(description="Where the protective stop stands.")
+    target_price: str | None = Field(description="Where the profit is taken.")
+    fees: str = Field(description="Fees paid so far.")
+    realised_pnl: str = Field(description="Result so far, fees taken off.")
+    unrealised_pnl: str | None = Field(description="Result of what is still open at the mark.")
+    opened_at: str = Field(description="Time of the first fill.")
+    closed_at: str | None = Field(description="Time of the last fill; null while open.")
+    entry_reason: str = Field(description="Why the strategy wanted it.")
+    close_reason: str | None = Field(description="What closed it; null while open.")
 
 
 class AskTrades(Message):
     """A page of closed trades, newest first; filters are exact."""
 
-    cursor: str | None = None
-    limit: int = Field(default=50, ge=1, le=500)
-    symbol: str | None = None
-    strategy: str | None = None
-    day: str | None = None
+    cursor: str | None = Field(default=None, description="`next` of the page before.")
+    limit: int = Field(default=50, ge=1, le=500, description="Most trades on the page.")
+    symbol: str | None = Field(default=None, description="Only this symbol.")
+    strategy: str | None = Field(default=None, description="Only this strategy.")
+    day: str | None = Field(default=None, description="Only the session of this day, like 2026-10-03.")
 
 
 class TradePage(Page):
-    items: list[TradeRow]
+    items: list[TradeRow] = Field(description="The trades of this page.")
 
 
 class AskTrade(Message):
-    trade_id: str
+    trade_id: str = Field(description="Id of the trade.")
 
 
 class FillRow(Message):
     """One execution of a trade."""
 
-    execution_id: str
-    client_order_id: str
-    role: str
-    side: str
-    quantity: str
-    price: str
-    fee: str
-    at: str
+    execution_id: str = Field(description="The broker's id of the execution.")
+    client_order_id: str = Field(description="Our id of the order.")
+    role: str = Field(description="What the order was for: entry, stop_loss, take_profit or exit.")
+    side: str = Field(description="buy or sell.")
+    quantity: str = Field(description="Units in this execution.")
+    price: str = Field(description="Price of one unit.")
+    fee: str = Field(description="Fee of this execution.")
+    at: str = Field(description="Time of the execution, market time.")
 
 
 class PostingRow(Message):
     """One leg of a ledger transaction."""
 
-    event_seq: int
-    txn_id: int
-    account: str
-    account_name: str
-    value: str
-    quantity: str | None
-    commodity: str | None
+    event_seq: int = Field(description="Number of the event that was posted.")
+    txn_id: int = Field(description="Number of the transaction; its postings sum to zero.")
+    account: str = Field(description="Code of the account.")
+    account_name: str = Field(description="Name of the account.")
+    value: str = Field(description="Signed value: debit above zero, credit below.")
+    quantity: str | None = Field(description="Signed units, where the account holds a commodity.")
+    commodity: str | None = Field(description="What the units are.")
 
 
 class TradeDetail(Message):
     """A trade with every fill and posting behind its figures; the postings of each transaction sum to zero."""
 
-    trade: TradeRow
-    fills: list[FillRow]
-    postings: list[PostingRow]
+    trade: TradeRow = Field(description="The trade.")
+    fills: list[FillRow] = Field(description="Its executions, oldest first.")
+    postings: list[PostingRow] = Field(description="The ledger's postings of them, in order.")

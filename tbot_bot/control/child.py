@@ -40,7 +40,7 @@ class Child:
         if code is None:
             return None
         if code < 0:
-            return f"{self.name} was ended by {signal.Signals(-code).name}"
+            return f"{self.name} was ended by {_signal_name(-code)}"
         return f"{self.name} ended with code {code}"
 
     def send(self, line: str) -> None:
@@ -99,6 +99,11 @@ def start_child(
             thread.start()
             child.threads.append(thread)
     return child
+
+
+def _signal_name(number: int) -> str:
+    """Real-time signals between the first and the last have no name."""
+    return signal.Signals(number).name if number in set(signal.Signals) else f"signal {number}"
 
 
 def _read_lines(stream: IO[bytes], reader: LineReader) -> None:

@@ -8,6 +8,7 @@ from tbot_bot.api.errors import ApiError, Problem
 from tbot_bot.config.rotation import RotationError
 from tbot_bot.domain.audit import AuditUnavailableError, RefusedError
 from tbot_bot.domain.broker import BrokerError
+from tbot_bot.domain.identity import UsersUnavailableError
 from tbot_bot.domain.lifecycle import TransitionRefusedError
 from tbot_bot.identity.errors import (
     AdminExistsError,
@@ -22,6 +23,7 @@ from tbot_bot.storage.secret_errors import SecretStoreError
 from tbot_bot.trading.kill_switch import KillSwitchError
 
 _UNCHANGED = "What was recorded before stands."
+_FREE_SPACE = f"{_UNCHANGED} Free some space and try again."
 _TABLE: tuple[tuple[type[Exception], int, str, str], ...] = (
     (WrongCredentialsError, 401, "Sign-in was refused", ""),
     (SetupTokenRefusedError, 401, "The setup token was refused", ""),
@@ -33,9 +35,11 @@ _TABLE: tuple[tuple[type[Exception], int, str, str], ...] = (
     (KillSwitchError, 409, "The kill switch is in the way", ""),
     (BrokerError, 503, "The broker did not answer", "Positions and orders there are unchanged. Try again in a moment."),
     (AuditUnavailableError, 503, "The audit trail cannot be written", _UNCHANGED),
+    (UsersUnavailableError, 503, "The users database cannot be used", _UNCHANGED),
     (SecretStoreError, 503, "Keys and secrets could not be changed", _UNCHANGED),
     (RotationError, 503, "Keys and secrets could not be changed", _UNCHANGED),
-    (OperationalError, 503, "The disk or a database refused to write", f"{_UNCHANGED} Free some space and try again."),
+    (OperationalError, 503, "The disk or a database refused to write", _FREE_SPACE),
+    (OSError, 503, "The disk refused to write", _FREE_SPACE),
 )
 
 
@@ -57,7 +61,7 @@ def to_problem(error: Exception) -> Problem | None:
         )
     for kind, status, title, next_step in _TABLE:
         if isinstance(error, kind):
-            detail = "" if isinstance(error, OperationalError) else str(error)
+            detail = "" if isinstance(error, OperationalError | OSError) else str(error)
             return Problem(status=status, code=_code(error), title=title, detail=detail, next_step=next_step)
     return None
 

@@ -136,6 +136,8 @@ def refusal(home: Home, environment: Mapping[str, str]) -> str | None:
         home.root.mkdir(mode=0o750, parents=True, exist_ok=True)
     except OSError as error:
         return f"TBOT_HOME {home.root} cannot be made: {error.strerror}. Choose a folder you may write to."
+    if not os.access(home.root, os.R_OK | os.W_OK | os.X_OK):
+        return f"TBOT_HOME {home.root} may not be written by this user. Choose a folder you may write to."
     return _port_refusal(host, int(port))
 
 

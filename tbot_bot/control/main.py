@@ -41,6 +41,7 @@ from tbot_bot.control.verbs_dashboard import DashboardVerbs
 from tbot_bot.control.verbs_sessions import SessionVerbs
 from tbot_bot.control.verbs_setup import SetupVerbs
 from tbot_bot.domain.audit import AuditPhase, AuditResult, AuditUnavailableError
+from tbot_bot.domain.identity import UsersUnavailableError
 from tbot_bot.domain.lifecycle import SETTING_UP, TRANSITIONS, State, TransitionRefusedError
 from tbot_bot.monitoring.error_handler import ErrorHandler
 from tbot_bot.monitoring.log_book import LogBook, set_up
@@ -345,7 +346,7 @@ def main() -> int:
     except (HomeTakenError, SecretStoreError, RotationError, AuditUnavailableError) as error:
         sys.stderr.write(f"Cannot start: {error}\n")
         return UNHELPABLE
-    except (OSError, OperationalError) as error:
+    except (OSError, OperationalError, UsersUnavailableError) as error:
         why = error.orig if isinstance(error, OperationalError) else error
         sys.stderr.write(
             f"Cannot start: the home {home.root} cannot be read or written ({why}). Free some space there.\n"

@@ -6,6 +6,7 @@ to `error_tracebacks.log`, `unresolved` true to `unresolved_orders.log`.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import sys
@@ -38,7 +39,8 @@ class _Rotating(RotatingFileHandler):
         was_failing, self.is_failing = self.is_failing, False
         super().emit(record)
         if self.is_failing and not was_failing:
-            sys.stderr.write(f"The log {self.baseFilename} cannot be written: {self._why}. What happens goes on.\n")
+            with contextlib.suppress(OSError):  # nobody reads us any more
+                sys.stderr.write(f"The log {self.baseFilename} cannot be written: {self._why}. What happens goes on.\n")
 
     def handleError(self, _record: logging.LogRecord) -> None:  # noqa: N802 - the base class's name
         self.is_failing, self._why = True, sys.exception()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, current_app, flash, redirect, render_template, request
+from flask import Blueprint, flash, redirect, render_template, request
 from werkzeug.wrappers import Response
 
 from tbot_bot.api.errors import ApiError, Problem
@@ -12,7 +12,6 @@ from tbot_bot.api.sessions import Account, ChangePassword, EndSession, OwnSessio
 from tbot_web.support.page import PEOPLE, Page
 from tbot_web.support.runner_client import runner
 from tbot_web.support.sealed import call_sealed
-from tbot_web.support.security_users import needs
 
 PAGE = Page(
     slug="account",
@@ -20,13 +19,12 @@ PAGE = Page(
     purpose="Your own data, password and sessions.",
     prefix="/account",
     permission=Permission.ACCOUNT_SELF,
-    phases=frozenset({Phase.MAIN, Phase.CLOSING}),
+    phases=frozenset({Phase.MAIN}),
     group=PEOPLE,
     shortcut="a",
     panel=True,
 )
 blueprint = Blueprint("account", __name__)
-_MAIN = frozenset({Phase.MAIN})
 _PASSWORD_MAX = 1024
 
 
@@ -37,7 +35,6 @@ def show() -> str:
 
 
 @blueprint.post("/password")
-@needs(Permission.ACCOUNT_SELF, _MAIN)
 def change_password() -> Response | tuple[str, int]:
     """Change the password; every key and secret of the system is renewed with it."""
     form = request.form
@@ -91,5 +88,4 @@ def _page(errors: dict[str, str], problem: Problem | None) -> str:
         sessions=sessions.items,
         errors=errors,
         problem=problem,
-        editable=current_app.config["PHASE"] in _MAIN,
     )

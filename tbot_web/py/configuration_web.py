@@ -26,6 +26,7 @@ from tbot_bot.api.setup import (
 from tbot_web.support import cookies
 from tbot_web.support.flags import write_flag
 from tbot_web.support.home import home
+from tbot_web.support.openapi import documented
 from tbot_web.support.page import SET_UP, Page
 from tbot_web.support.runner_client import runner
 from tbot_web.support.sealed import call_sealed
@@ -103,6 +104,7 @@ def wait() -> str:
 
 
 @blueprint.get("/api/progress")
+@documented("The steps of the set-up as they are taken.", answer=Progress)
 @needs(Permission.SETUP, _SETTING_UP)
 def progress() -> Response:
     """The steps as JSON."""

@@ -11,6 +11,7 @@ from tbot_bot.api.errors import ApiError, Problem
 from tbot_bot.api.lifecycle import Phase
 from tbot_bot.api.logs import AskLog, LogLine, LogName, LogNames, LogPage
 from tbot_bot.api.permissions import Permission
+from tbot_web.support.openapi import documented
 from tbot_web.support.page import WATCH, Page
 from tbot_web.support.runner_client import runner
 from tbot_web.support.utils_web import Answer, attempt, download, failed_panel, json_answer
@@ -114,12 +115,14 @@ def keep(name: str) -> Response:
 
 
 @blueprint.get("/api")
+@documented("The logs that can be read.", answer=LogNames)
 def index() -> Response:
     """The logs that can be read."""
     return json_answer(LogNames(items=_names()))
 
 
 @blueprint.get("/api/<name>")
+@documented("Lines of one log, oldest first.", answer=LogPage, address=AskLog)
 def lines(name: str) -> Response:
     """Lines of one log, oldest first."""
     return json_answer(_read(name, Filter.of_request()))

@@ -9,6 +9,8 @@ from tbot_bot.api.errors import Problem
 from tbot_bot.api.lifecycle import Phase
 from tbot_bot.api.permissions import Permission
 from tbot_web.support import console, status_source, status_view
+from tbot_web.support.answers import SessionEnds
+from tbot_web.support.openapi import documented
 from tbot_web.support.page import Page
 from tbot_web.support.runner_client import runner
 from tbot_web.support.security_users import needs
@@ -55,6 +57,7 @@ def show() -> Answer:
 
 
 @blueprint.post("/extend")
+@documented("Keep the session of a person who is still there.", answer=SessionEnds)
 @needs(Permission.ACCOUNT_SELF)
 def extend() -> Response:
     """Keep the session: asking is a person's act, and that is all it takes."""

@@ -76,6 +76,7 @@ def _register_pages(app: Flask, phase: Phase | None) -> dict[str, Page]:
     for module in present:
         app.register_blueprint(module.blueprint, url_prefix=module.page.prefix)
     pages = {module.blueprint.name: module.page for module in present}
+    app.extensions["pages"] = pages
     app.config["PAGES"] = [module.page for module in present]
     app.context_processor(lambda: {"page": pages.get(request.blueprint or "", problems.ERROR_PAGE), "phase": phase})
     return pages

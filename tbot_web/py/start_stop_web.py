@@ -20,6 +20,7 @@ from flask import (
     render_template,
     request,
 )
+from pydantic import Field
 from werkzeug.datastructures import ImmutableMultiDict
 from werkzeug.wrappers import Response as AnyResponse
 
@@ -33,6 +34,7 @@ from tbot_web.support import console, cookies, flags
 from tbot_web.support.console import permission_for
 from tbot_web.support.flags import KillPulled
 from tbot_web.support.home import home
+from tbot_web.support.openapi import documented
 from tbot_web.support.page import Page
 from tbot_web.support.runner_client import new_request_id, runner
 from tbot_web.support.sealed import call_sealed
@@ -60,6 +62,13 @@ _VERBS = {
 }
 #: How long the record of a kill may hold the kill up.
 _RECORD_TIMEOUT_S = 1.0
+
+
+class ActBody(ActRequest):
+    """The confirmation of an act."""
+
+    password: str = Field(default="", description="Proves the person again, for acts that ask for it.")
+    request_id: str = Field(default="", description="Stands for a missing Idempotency-Key.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +115,9 @@ def confirm(act: str) -> Answer:
 
 
 @blueprint.post("/api/<act>")
+@documented(
+    "Do it, and say where the bot stands.", answer=ActOutcome, address=AskPreview, body=ActBody, repeatable=True
+)
 @needs(Permission.TRADING_CONTROL, even_without_runner=True)
 def perform(act: str) -> Answer | AnyResponse:
     """Do it. A program gets where the bot stands; a form goes back to the console, or to the question if refused."""

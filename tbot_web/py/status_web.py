@@ -9,9 +9,11 @@ from flask import Blueprint, Response, jsonify, render_template, request
 from tbot_bot.api.errors import Problem
 from tbot_bot.api.lifecycle import Phase
 from tbot_bot.api.permissions import Permission
-from tbot_bot.api.status import AskSeries, DayResult, DaySeries, EquitySeries
+from tbot_bot.api.status import AskSeries, DayResult, DaySeries, EquitySeries, StatusDocument
 from tbot_bot.api.trades import TradePage, TradeRow
 from tbot_web.support import plots, status_source, status_view, trade_view
+from tbot_web.support.answers import EquityCurve, SessionResults
+from tbot_web.support.openapi import documented
 from tbot_web.support.page import WATCH, Page
 from tbot_web.support.plots import Drawdown
 from tbot_web.support.runner_client import runner
@@ -62,6 +64,7 @@ def show() -> Answer:
 
 
 @blueprint.get("/api")
+@documented("Everything the console shows of the bot; unchanged since If-None-Match, it is 304.", answer=StatusDocument)
 def document() -> Response:
     """The status document of the contract, with the viewer's own session in it."""
     body, version = status_source.body(caller().status)
@@ -72,12 +75,14 @@ def document() -> Response:
 
 
 @blueprint.get("/api/equity")
+@documented("Equity and drawdown by market time, oldest first.", answer=EquityCurve)
 def equity() -> Response:
     """Equity and drawdown by market time, oldest first."""
     return jsonify(items=[asdict(point) for point in _equity(_PLOTTED)], next=None)
 
 
 @blueprint.get("/api/days")
+@documented("Results of the exchange sessions, oldest first.", answer=SessionResults)
 def days() -> Response:
     """Results of the exchange sessions, oldest first."""
     return jsonify(items=[day.model_dump() for day in _days(_PLOTTED)], next=None)

@@ -10,8 +10,10 @@ from tbot_bot.api.errors import ApiError, runner_unreachable
 from tbot_bot.api.lifecycle import PHASES, Phase
 from tbot_bot.api.permissions import Permission
 from tbot_bot.api.status import MetricsText
+from tbot_web.support.answers import Health, Readiness
 from tbot_web.support.home import home
 from tbot_web.support.metrics import Metrics
+from tbot_web.support.openapi import documented
 from tbot_web.support.runner_client import runner
 from tbot_web.support.security_users import needs
 
@@ -27,6 +29,7 @@ _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
 
 @blueprint.get("/healthz")
+@documented("Whether portal and runner are up, and where the bot stands.", answer=Health)
 @needs(Permission.PUBLIC, even_without_runner=True)
 def healthz() -> Response:
     """Say whether portal and runner are up, and where the bot stands."""
@@ -40,6 +43,7 @@ def healthz() -> Response:
 
 
 @blueprint.get("/readyz")
+@documented("200 only if the runner answers.", answer=Readiness)
 @needs(Permission.PUBLIC, even_without_runner=True)
 def readyz() -> Response:
     """Say 200 only if the runner answers."""
@@ -49,6 +53,7 @@ def readyz() -> Response:
 
 
 @blueprint.get("/metrics")
+@documented("The counters of portal and runner, as Prometheus reads them.", media_type="text/plain")
 @needs(Permission.METRICS_VIEW, frozenset({Phase.MAIN}))
 def metrics() -> Response:
     """Return the counters of this portal process and of the runner."""

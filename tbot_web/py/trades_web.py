@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
+from typing import Literal
 from urllib.parse import urlencode
 
 from flask import Blueprint, Response, jsonify, render_template, request
+from pydantic import Field
 
 from tbot_bot.api.errors import ApiError, Problem
 from tbot_bot.api.lifecycle import Phase
 from tbot_bot.api.permissions import Permission
 from tbot_bot.api.trades import AskTrade, AskTrades, TradeDetail, TradePage, TradeRow
 from tbot_web.support import trade_view
+from tbot_web.support.openapi import documented
 from tbot_web.support.page import WATCH, Page
 from tbot_web.support.runner_client import runner
 from tbot_web.support.utils_web import Answer, attempt, csv_response, failed_panel, json_answer
@@ -32,6 +35,18 @@ PAGE = Page(
 blueprint = Blueprint("trades", __name__)
 
 _PAGE_MAX, _EXPORT_MAX = 500, 100_000
+
+
+class TradesQuery(AskTrades):
+    """What the address of a list may say."""
+
+    state: Literal["open", "closed"] = Field(default="closed", description="Open trades, or closed ones newest first.")
+    sort: str = Field(
+        default="opened_at",
+        description="What open trades are ordered by.",
+        json_schema_extra={"enum": list(trade_view.SORTED_BY)},
+    )
+    order: Literal["asc", "desc"] = Field(default="desc", description="Which way open trades are ordered.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +125,7 @@ def export() -> Response:
 
 
 @blueprint.get("/api")
+@documented("Closed trades newest first, or the open ones.", answer=TradePage, address=TradesQuery)
 def rows() -> Response:
     """Closed trades newest first, or with `state=open` the open ones."""
     chosen = Filter.of_request()
@@ -122,6 +138,7 @@ def rows() -> Response:
 
 
 @blueprint.get("/api/<trade_id>")
+@documented("One trade with every fill and posting behind its figures.", answer=TradeDetail, address=AskTrade)
 def one(trade_id: str) -> Response:
     """One trade with its fills and postings."""
     return json_answer(_detail(trade_id))

@@ -18,6 +18,7 @@ class Page:
 
     `group` None keeps it out of the navigation. `shortcut` is the letter after `g`. A `panel` is shown in the frame
     of `main.html` and alone; only panels may be framed, and only by ourselves. `place` orders a group, lowest first.
+    `start` is where the page itself is under `prefix`.
     """
 
     slug: str
@@ -30,3 +31,9 @@ class Page:
     shortcut: str | None = None
     panel: bool = False
     place: int = 50
+    start: str = "/"
+
+    @property
+    def address(self) -> str:
+        """Where the page begins."""
+        return self.prefix + self.start

@@ -6,12 +6,14 @@ from flask import Request, request
 
 #: Plain documents for programs, outside of any `/api`.
 _FOR_PROGRAMS = frozenset({"/healthz", "/readyz", "/metrics"})
+#: The one page under `/api`.
+_REFERENCE = "/api/docs"
 
 
 def wants_json(asked: Request | None = None) -> bool:
     """Whether the answer is for a program: errors are problem documents, and nobody is sent to a login page."""
     asked = asked or request
-    if asked.path in _FOR_PROGRAMS or "api" in asked.path.split("/"):
+    if asked.path in _FOR_PROGRAMS or ("api" in asked.path.split("/") and asked.path != _REFERENCE):
         return True
     accepted = asked.accept_mimetypes
     return accepted["application/json"] > accepted["text/html"]

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from flask import Flask, abort, current_app, g, request
+from werkzeug.exceptions import MethodNotAllowed
 
 from tbot_bot.api.errors import ApiError, not_allowed, not_signed_in
 from tbot_bot.api.lifecycle import Phase
@@ -61,6 +62,7 @@ def needs(
 def install(app: Flask, phase: Phase | None, pages: Mapping[str, Page]) -> None:
     """Guard every view of `app`; `pages` are the pages by blueprint name. Call it when all views are registered."""
     required = {endpoint: _declared(app, endpoint, pages) for endpoint in app.view_functions}
+    app.extensions["declared_needs"] = required
     app.extensions["needs"] = {
         endpoint: next((need for need in declared if need.holds_in(phase)), None)
         for endpoint, declared in required.items()
@@ -71,6 +73,12 @@ def install(app: Flask, phase: Phase | None, pages: Mapping[str, Page]) -> None:
 def needed(app: Flask, endpoint: str) -> Need | None:
     """What the view needs in this app's phase; None if it does not exist in it."""
     found: dict[str, Need | None] = app.extensions["needs"]
+    return found[endpoint]
+
+
+def declared_needs(app: Flask, endpoint: str) -> tuple[Need, ...]:
+    """Everything that the view declared, for whatever phase."""
+    found: dict[str, tuple[Need, ...]] = app.extensions["declared_needs"]
     return found[endpoint]
 
 
@@ -88,12 +96,23 @@ def _declared(app: Flask, endpoint: str, pages: Mapping[str, Page]) -> tuple[Nee
 
 def _guard() -> None:
     if request.endpoint is None:
+        if isinstance(request.routing_exception, MethodNotAllowed) and not _exists(request.routing_exception):
+            abort(404)  # 405 would tell that the address exists in another phase
         return  # no such address: Flask answers 404 or 405 by itself
     need = needed(current_app, request.endpoint)
     if need is None:
         abort(404)
     if need.permission is not Permission.PUBLIC:
         _require(need, _judged(need))
+
+
+def _exists(refused: MethodNotAllowed) -> bool:
+    """Whether another method would find a view of this phase at the request's address."""
+    addresses = current_app.create_url_adapter(request)
+    if addresses is None:
+        return False
+    endpoints = (addresses.match(method=method)[0] for method in refused.valid_methods or ())
+    return any(needed(current_app, endpoint) for endpoint in endpoints)
 
 
 def _judged(need: Need) -> Verdict:

@@ -17,6 +17,8 @@ EXPORTED = (
     "trade_id", "symbol", "strategy", "side", "quantity", "entry_price", "exit_price", "mark", "stop_price",
     "target_price", "fees", "realised_pnl", "unrealised_pnl", "opened_at", "closed_at", "entry_reason", "close_reason",
 )  # fmt: skip
+#: How a bracket leg's role reads as the reason of a close; other reasons are sentences already.
+_CLOSED_BY = {"stop_loss": "stopped out", "take_profit": "target reached"}
 _BY_NUMBER = frozenset({"quantity", "fees", "pnl"})
 SORTED_BY = ("trade_id", "symbol", "strategy", "side", "quantity", "pnl", "fees", "opened_at")
 
@@ -55,6 +57,11 @@ def pnl_total(trades: Sequence[TradeRow]) -> Shown | None:
 def fees_total(trades: Sequence[TradeRow]) -> Shown | None:
     """The sum of the fees."""
     return figures.money(str(total(Money.of(trade.fees) for trade in trades)))
+
+
+def closed_by(trade: TradeRow) -> str:
+    """Why the trade was closed, in words; nothing while it is open."""
+    return _CLOSED_BY.get(trade.close_reason or "", trade.close_reason or "")
 
 
 def short_id(trade_id: str) -> str:

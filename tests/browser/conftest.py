@@ -22,16 +22,16 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Launched]:
     """Everything started on an empty home."""
-    with launched(tmp_path_factory.mktemp("home")) as started:
+    with launched(Launched(tmp_path_factory.mktemp("home"))) as started:
         yield started
 
 
 @pytest.fixture(scope="module")
 def registered(running: Launched, browser: Browser) -> Launched:
-    """Set up and with an administrator, not trading; the market runs at 300 times the wall's speed."""
+    """Set up and with an administrator, not trading; the market runs at 1200 times the wall's speed."""
     with_setup = browser.new_context()
     page = with_setup.new_page()
-    journey.configure(page, running, SIM_SPEED="300")
+    journey.configure(page, running, SIM_SPEED="1200")
     journey.register(page)
     with_setup.close()
     return running

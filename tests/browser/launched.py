@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from http import HTTPStatus
 from http.client import HTTPConnection
@@ -20,6 +20,7 @@ from playwright.sync_api import Browser, sync_playwright
 
 from tests.support.running import REPOSITORY, wait_for
 
+LAUNCHER = (sys.executable, "-m", "tbot_bot.control.launch")
 CHROMIUM = "/usr/bin/chromium"
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run", "--disable-quic"]
 
@@ -31,15 +32,18 @@ def free_port() -> int:
 
 
 class Launched:
-    """`python -m tbot_bot.control.launch` on a home of its own; `lines` are what the terminal showed."""
+    """The launcher on a home and port of its own; `lines` are what the terminal showed.
 
-    def __init__(self, home: Path, port: int | None = None) -> None:
+    `command` is another way to start it, in `folder`: `make run` in a clone.
+    """
+
+    def __init__(self, home: Path, *, command: Sequence[str] = LAUNCHER, folder: Path = REPOSITORY) -> None:
         self.home = home
-        self.port = port or free_port()
+        self.port = free_port()
         self.lines: list[str] = []
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "tbot_bot.control.launch"],
-            cwd=REPOSITORY,
+            command,
+            cwd=folder,
             env=os.environ | {"TBOT_HOME": str(home), "TBOT_WEB_PORT": str(self.port)},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -101,15 +105,15 @@ class Launched:
             launcher.resume()
 
     def end(self, number: int = signal.SIGTERM) -> int:
-        self.process.send_signal(number)
+        os.killpg(self.process.pid, number)  # `make` is above the launcher, its children are in other groups
         code = self.process.wait(40)
         self._reader.join(5)
         return code
 
 
 @contextmanager
-def launched(home: Path) -> Iterator[Launched]:
-    running = Launched(home)
+def launched(running: Launched) -> Iterator[Launched]:
+    """End it afterwards, if it has not ended."""
     try:
         yield running
     finally:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 from axe_playwright_python.sync_playwright import Axe
@@ -17,7 +16,13 @@ SCREENSHOTS = REPOSITORY / "test-output" / "screenshots"
 THEMES = ("light", "dark")
 DESKTOP, PHONE, NARROWEST = (1440, 900), (390, 844), (320, 640)
 #: Each frame is looked at by itself, so that a fault is named by its own page.
-AXE_OPTIONS = {"resultTypes": ["violations"], "iframes": False}
+EVERY_RULE: dict[str, Any] = {"resultTypes": ["violations"], "iframes": False}
+#: Of all rules only contrast depends on the theme, and it alone does not depend on the width.
+RULES = {
+    ("light", DESKTOP): EVERY_RULE,
+    ("dark", DESKTOP): EVERY_RULE | {"runOnly": ["color-contrast"]},
+    ("light", PHONE): EVERY_RULE | {"rules": {"color-contrast": {"enabled": False}}},
+}
 _AXE = Axe()
 #: What sticks out sideways although nothing around it scrolls.
 _STICKING_OUT = """() => {
@@ -89,8 +94,8 @@ def look(page: Page, name: str, *, full: bool = True) -> list[str]:
             page.set_viewport_size(_viewport(size))
             page.wait_for_function(_QUIET)
             _picture(page, f"{name}-{theme}-{size[0]}", full=full)
-            if (theme, size) != ("dark", PHONE):  # colours and layout have both been judged by then
-                wrong += [f"{name} {theme} {size[0]}: {found}" for found in violations(page)]
+            if rules := RULES.get((theme, size)):
+                wrong += [f"{name} {theme} {size[0]}: {found}" for found in violations(page, rules)]
     page.set_viewport_size(_viewport(NARROWEST))
     wrong += [f"{name} at 320: {found}" for found in sticking_out(page)]
     page.emulate_media(color_scheme="light", reduced_motion="reduce")
@@ -98,11 +103,17 @@ def look(page: Page, name: str, *, full: bool = True) -> list[str]:
     return wrong
 
 
-def violations(page: Page) -> list[str]:
+def glance(page: Page, name: str) -> list[str]:
+    """One picture and one look by axe at a page that will not wait."""
+    _picture(page, f"{name}-light-{DESKTOP[0]}", full=True)
+    return [f"{name}: {found}" for found in violations(page)]
+
+
+def violations(page: Page, rules: dict[str, Any] = EVERY_RULE) -> list[str]:
     """What axe finds in the page and in each frame that is shown, one line an element."""
     found = []
     for frame in shown_frames(page):
-        for violation in _AXE.run(frame, options=AXE_OPTIONS).response["violations"]:
+        for violation in _AXE.run(frame, options=rules).response["violations"]:
             found += [_violation_line(frame, violation, node) for node in violation["nodes"]]
     return found
 
@@ -131,11 +142,9 @@ def look_again(page: Page) -> None:
     page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
 
 
-def _picture(page: Page, name: str, *, full: bool) -> Path:
+def _picture(page: Page, name: str, *, full: bool) -> None:
     SCREENSHOTS.mkdir(parents=True, exist_ok=True)
-    path = SCREENSHOTS / f"{name}.png"
-    page.screenshot(path=path, full_page=full, animations="disabled")
-    return path
+    page.screenshot(path=SCREENSHOTS / f"{name}.png", full_page=full, animations="disabled")
 
 
 def _violation_line(frame: Frame, violation: dict[str, Any], node: dict[str, Any]) -> str:

@@ -60,23 +60,29 @@ def with_positions(home: RunningHome, at_least: int = 1) -> None:
     wait_for(lambda: open_positions(home) >= at_least, 40, lambda: str(home.status()["bots"][0]))
 
 
+MODULES = {
+    "tbot_bot.control.main": "runner",
+    "tbot_bot.venue.main": "venue",
+    "tbot_bot.control.bot": "bot",
+    "tbot_web.py.run_web": "web",
+    "tbot_bot.control.launch": "launcher",
+}
+
+
 def processes_of(root: Path) -> dict[str, psutil.Process]:
-    """The processes of a home by name (runner, venue, bot), found by what they were started with."""
+    """The living processes of a home by name; workers of the portal are `web worker` and orphans among them too."""
     found: dict[str, psutil.Process] = {}
     for process in psutil.process_iter():
         try:
-            line = process.cmdline()
+            line, parent = process.cmdline(), process.parent()
             if process.status() == psutil.STATUS_ZOMBIE or process.environ().get("TBOT_HOME") != str(root):
                 continue
+            name = next((name for module, name in MODULES.items() if module in line), None)
+            is_master = parent is not None and "tbot_bot.control.launch" in parent.cmdline()
         except psutil.Error:
-            continue
-        modules = {"tbot_bot.control.main": "runner", "tbot_bot.venue.main": "venue", "tbot_bot.control.bot": "bot"}
-        modules |= {"tbot_web.py.run_web": "web", "tbot_bot.control.launch": "launcher"}
-        named = next((name for module, name in modules.items() if module in line), None)
-        if named == "web" and "web" in found and found["web"].pid < process.pid:
-            continue  # the first one of the portal's is its master
-        if named is not None:
-            found[named] = process
+            continue  # it ended meanwhile
+        if name is not None:
+            found["web worker" if name == "web" and not is_master else name] = process
     return found
 
 

@@ -1,4 +1,4 @@
-"""Recorded bars made by a formula, in both layouts: each symbol breaks out of its opening range and falls back."""
+"""Recorded bars made by a formula, in both layouts: each symbol breaks out of its opening range."""
 
 from __future__ import annotations
 
@@ -18,20 +18,22 @@ _OPEN = time(9, 30)
 _RANGE, _STEP, _TOP = 2_000, 1_000, 30_000
 
 
-def _middle(number: int, minute: int) -> int:
-    """Quiet for 15 minutes, then up in steps, then slowly down; every symbol at its own price."""
+def _middle(number: int, minute: int, *, is_flat: bool) -> int:
+    """Quiet for 15 minutes, then up in steps; then slowly down, or flat for the rest of the day."""
     base = 1_000_000 + 100_000 * number
     if minute < 15:
         return base + (_RANGE // 2 if minute % 2 else 0)
+    if is_flat:
+        return base + _RANGE
     climbed = min((minute - 14) * _STEP, _TOP)
     return base + max(climbed - max(0, minute - 120) * _STEP // 4, -_TOP)
 
 
-def bars(number: int) -> Iterator[tuple[int, int, int, int, int, int]]:
+def bars(number: int, *, is_flat: bool = False) -> Iterator[tuple[int, int, int, int, int, int]]:
     """Minute, open, high, low, close, volume."""
-    before = _middle(number, 0)
+    before = _middle(number, 0, is_flat=is_flat)
     for minute in range(MINUTES):
-        close = _middle(number, minute)
+        close = _middle(number, minute, is_flat=is_flat)
         high, low = max(before, close) + 300, min(before, close) - 300
         yield minute, before, high, low, close, 100_000 if minute < 15 else 400_000
         before = close
@@ -48,14 +50,14 @@ def write_zips(folder: Path, days: tuple[date, ...] = DAYS) -> Path:
     return folder
 
 
-def write_csv(folder: Path, days: tuple[date, ...] = DAYS) -> Path:
+def write_csv(folder: Path, days: tuple[date, ...] = DAYS, *, is_flat: bool = False) -> Path:
     """One file with all rows, by symbol."""
     folder.mkdir(parents=True, exist_ok=True)
     rows = [CSV_HEADER]
     for number, symbol in enumerate(SYMBOLS):
         for day in days:
             open_at = datetime.combine(day, _OPEN, NEW_YORK).astimezone(UTC)
-            for minute, *prices, volume in bars(number):
+            for minute, *prices, volume in bars(number, is_flat=is_flat):
                 at = open_at + timedelta(minutes=minute)
                 texts = [f"{price // 10_000}.{price % 10_000:04d}" for price in prices]
                 rows.append(f"{symbol},{at:%Y-%m-%dT%H:%M:%SZ},{','.join(texts)},{volume}")

@@ -17,7 +17,7 @@ from tests.integration.evidence import (
     reconciliations,
     states,
 )
-from tests.integration.homes import running, start_trading
+from tests.integration.homes import running, start_trading, with_positions
 from tests.integration.replays import DAYS, SYMBOLS, write_csv, write_zips
 from tests.support.running import REPOSITORY, RunningHome, wait_for
 
@@ -75,3 +75,20 @@ def test_recorded_days_are_traded_and_tied_out(new_home: HomeMaker, tmp_path: Pa
     assert closed_sessions(home) == ["2013-10-04", "2013-10-07", "2013-10-08", "2013-10-09"]
     assert int(str(bot["trades_ever"])) >= 4
     assert_traded_and_sound(home)
+
+
+def test_positions_taken_over_by_a_new_process_do_not_stand_in_the_way_of_the_next_day(
+    new_home: HomeMaker, tmp_path: Path
+) -> None:
+    bars = write_csv(tmp_path / "bars", is_flat=True)
+    home = new_home(SIM_SPEED="3000", SIM_FEED="replay", SIM_REPLAY_DIR=str(bars))
+    with running(home):
+        start_trading(home)
+        with_positions(home, len(SYMBOLS))
+        home.end()
+    with running(home):  # what is open is closed by time, and the next session is entered as if nothing had been
+        wait_for(lambda: home.state() == "stopped", 60, lambda: str(home.status()["bots"][0]))
+    traded = ledger_rows(home.home, "SELECT session_day, symbol, close_reason FROM trade ORDER BY session_day, symbol")
+    assert [tuple(row)[:2] for row in traded] == [(day.isoformat(), symbol) for day in DAYS for symbol in SYMBOLS]
+    assert all("time exit" in row["close_reason"] for row in traded)
+    assert_traded_and_sound(home.home)

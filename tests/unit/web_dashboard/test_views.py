@@ -219,3 +219,11 @@ class TestConsole:
         assert console.banners(None, None) == []
         assert console.banners(bot(simulated=False), control_state()) == []
         assert "not armed" in console.banners(None, control_state(kill_armed=False))[0].text
+
+
+@pytest.mark.parametrize(
+    ("reason", "shown"),
+    [("stop_loss", "stopped out"), ("take_profit", "target reached"), ("time exit", "time exit"), (None, "")],
+)
+def test_the_reason_of_a_close_is_told_in_words(reason, shown):
+    assert trade_view.closed_by(trade(1, close_reason=reason)) == shown
