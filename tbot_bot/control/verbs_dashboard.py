@@ -26,7 +26,7 @@ from tbot_bot.control.system_api import Caller, Handler
 from tbot_bot.control.trading_day import trade_unrealised
 from tbot_bot.domain.money import Price
 from tbot_bot.domain.orders import Side
-from tbot_bot.domain.time import to_rfc3339
+from tbot_bot.domain.time import from_rfc3339, to_rfc3339
 from tbot_bot.domain.trades import Trade
 from tbot_bot.monitoring.log_book import LogBook
 from tbot_bot.monitoring.log_reader import read_log
@@ -76,9 +76,15 @@ class DashboardVerbs:
         return self._desk()[1].document()
 
     def _equity(self, _caller: Caller, asked: AskSeries) -> EquitySeries:
-        conductor, _ = self._desk()
+        conductor, status = self._desk()
         points = conductor.floor.records.whole_equity_curve(asked.limit)
-        return EquitySeries(items=[EquityPoint(at=to_rfc3339(one.at), equity=str(one.equity)) for one in points])
+        items = [EquityPoint(at=to_rfc3339(one.at), equity=str(one.equity)) for one in points]
+        document = status.document()
+        now, equity = document.market_time, document.bots[0].equity
+        # the curve ends in the very figure that the page shows beside it
+        if now is not None and equity is not None and (not points or from_rfc3339(now) > points[-1].at):
+            items.append(EquityPoint(at=now, equity=equity))
+        return EquitySeries(items=items)
 
     def _days(self, _caller: Caller, asked: AskSeries) -> DaySeries:
         conductor, _ = self._desk()

@@ -19,7 +19,7 @@ from tests.integration.evidence import (
 from tests.integration.homes import TRADING, all_gone, running, start_trading
 from tests.support.running import RunningHome, wait_for
 
-ROUNDS = 4
+ROUNDS = 3
 
 
 def kill_at_a_random_moment(home: RunningHome, dice: random.Random) -> dict[str, object]:

@@ -16,6 +16,8 @@ from typing import Any
 
 import httpx2
 
+from tbot_bot.accounting.coa_utils_ledger import create_chart
+from tbot_bot.accounting.ledger import Ledger
 from tbot_bot.api.model import Message
 from tbot_bot.api.permissions import Role
 from tbot_bot.api.sealing import seal
@@ -33,11 +35,14 @@ from tbot_bot.control.unsealer import Unsealer
 from tbot_bot.domain.audit import AuditEntry, AuditFilter
 from tbot_bot.domain.identity import NewUser
 from tbot_bot.domain.lifecycle import State
+from tbot_bot.domain.money import Money
 from tbot_bot.identity.passwords import PasswordHasher
 from tbot_bot.storage.control_store import LifecycleRecord
 from tbot_bot.storage.engine import open_sqlite
+from tbot_bot.storage.ledger_database import LedgerDatabase
 from tbot_bot.storage.user_store import SqliteUserStore
 from tests.unit.audit.parts import HandClock
+from tests.unit.trading.desk import FRIDAY
 
 PASSWORD = "seven quiet herons"
 ADDRESS = "192.0.2.7"
@@ -148,7 +153,17 @@ def _template() -> Path:
     for role in Role:
         made.add_user(role)
     made.put(State.STOPPED)
+    _make_ledger(made)
     return folder / "home"
+
+
+def _make_ledger(made: Backstage) -> None:
+    """The ledger as provisioning leaves it."""
+    identity = made.foundation.configuration().identity
+    database = LedgerDatabase.open(made.home.ledger_database(identity))
+    create_chart(database, made.clock, entity=identity.entity, jurisdiction=identity.jurisdiction)
+    Ledger(database, made.clock).post_opening_balance(Money.of("100000"), FRIDAY.open_at, str(identity))
+    database.close()
 
 
 def furnished(root: Path) -> Backstage:

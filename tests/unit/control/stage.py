@@ -13,7 +13,6 @@ from itertools import count
 from pathlib import Path
 from typing import Any, TypeVar
 
-from tbot_bot.accounting.coa_utils_ledger import create_chart
 from tbot_bot.api.bot_protocol import (
     TO_BOT,
     Answer,
@@ -98,8 +97,6 @@ class Stage:
         self.floor.broker = self.line
         self.floor.venue_keeper = None  # the market is in this process
         self.floor.bot_keeper = Keeper("bot", self._start_bot)
-        create_chart(self.floor.database, self.clock, entity="RIGD", jurisdiction="US")
-        self.floor.ledger.post_opening_balance(self.line.inner.account().cash, FRIDAY.open_at, "RIGD_US_SIM_001")
 
     def _change(self) -> None:
         self.changed += 1

@@ -19,6 +19,12 @@ MINUTE = timedelta(minutes=1)
 
 
 
+
+
+def told_to_run(stage: Stage) -> list[Run]:
+    return [told for told in stage.bot.heard() if isinstance(told, Run)]
+
+
 # start
 
 
@@ -32,10 +38,10 @@ def test_trading_stays_locked_until_the_bot_spoke_and_the_books_agree(stage: Sta
     assert stage.conductor.boot is None
     stage.tell_market(window="trading")
     assert stage.lifecycle.state is State.STARTED
-    assert stage.bot.heard() == []
+    assert told_to_run(stage) == []
     stage.tick()
     assert stage.lifecycle.state is State.IDLE
-    (run,) = stage.bot.heard()
+    (run,) = told_to_run(stage)
     assert run == Run(paused=False, trades=[], counts={}, float_allocation=run.float_allocation, trades_today=0)
     allocation = stage.floor.settings.TOTAL_ALLOCATION
     assert Money.of(run.float_allocation) == Money.of("100000") * allocation
@@ -66,11 +72,11 @@ def test_what_disagrees_keeps_trading_locked_and_is_tried_again(stage: Stage) ->
     assert stage.conductor.boot is not None
     assert "AAA" in " ".join(stage.conductor.boot.sentences)
     stage.tick(4)
-    assert stage.bot.heard() == []
+    assert told_to_run(stage) == []
     stage.line.extra.clear()
     stage.tick(1)
     assert stage.lifecycle.state is State.IDLE
-    assert isinstance(stage.bot.heard()[0], Run)
+    assert len(told_to_run(stage)) == 1
 
 
 def test_without_an_answer_of_the_broker_nothing_is_unlocked(stage: Stage) -> None:
