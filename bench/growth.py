@@ -15,7 +15,8 @@ from bench.system import set_up, signed_in
 from tests.browser.launched import Launched, launched
 from tests.unit.web.pages import Browser
 
-PATHS = ("/status/api", "/status/", "/trades/", "/trades/api")
+#: The addresses with their goals; `/status/` has none, for its plots grow with the sessions until they hold 400.
+PATHS: dict[str, float | None] = {"/status/api": 1.5, "/status/": None, "/trades/": 1.5, "/trades/api": 1.5}
 
 
 def main(*, quick: bool) -> list[Measurement]:
@@ -24,7 +25,7 @@ def main(*, quick: bool) -> list[Measurement]:
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         systems = [stack.enter_context(with_history(Path(folder) / str(size), size)) for size in sizes]
         browsers = [stack.enter_context(signed_in(system)) for system in systems]
-        found = [measure(path, browsers, sizes) for path in PATHS]
+        found = [measure(path, goal, browsers, sizes) for path, goal in PATHS.items()]
         short, long = (resident_mib(system, "tbot_bot.control.main") for system in systems)
         found.append(
             ratio(f"runner's memory, {words(sizes)}", long / short, 1.2, f"{long:.0f} MiB", f"{short:.0f} MiB")
@@ -45,7 +46,7 @@ def with_history(home: Path, trades: int) -> Iterator[Launched]:
         yield running
 
 
-def measure(path: str, browsers: list[Browser], sizes: tuple[int, int]) -> Measurement:
+def measure(path: str, goal: float | None, browsers: list[Browser], sizes: tuple[int, int]) -> Measurement:
     """One address in turns of both systems."""
 
     def asking(browser: Browser) -> None:
@@ -55,10 +56,10 @@ def measure(path: str, browsers: list[Browser], sizes: tuple[int, int]) -> Measu
     works = [lambda browser=browser: asking(browser) for browser in browsers]
     in_turns(works, turns=5)
     short, long = in_turns(works, turns=100)
-    return ratio(f"{path}, {words(sizes)}", long / short, 1.5, f"{long * 1000:.2f} ms", f"{short * 1000:.2f} ms")
+    return ratio(f"{path}, {words(sizes)}", long / short, goal, f"{long * 1000:.2f} ms", f"{short * 1000:.2f} ms")
 
 
-def ratio(name: str, value: float, goal: float, ours: str, other: str) -> Measurement:
+def ratio(name: str, value: float, goal: float | None, ours: str, other: str) -> Measurement:
     return Measurement(name, value, "x", goal_max=goal, ours=ours, other=other)
 
 

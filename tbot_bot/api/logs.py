@@ -44,7 +44,7 @@ class LogLine(Message):
 
 
 class LogPage(Message):
-    """Oldest first; `before` pages to older lines (None at the start), `after` follows the end."""
+    """Oldest first; `before` pages to older lines (null at the start), `after` follows the end."""
 
     items: list[LogLine] = Field(description="The lines, oldest first.")
     before: int | None = Field(description="Where older lines end; null at the start of the file.")

@@ -74,7 +74,7 @@ class Summary(Message):
     active_strategy: str = Field(description="The strategy at work, or idle.")
     open_trades_total: int | None = Field(description="Open positions of all bots.")
     universe_cache_status: CacheStatus = Field(description="Freshness of the list of tradable symbols.")
-    holdings_compliance: Compliance = Field(description="Holdings against their targets.")
+    holdings_compliance: Compliance = Field(description="How far the holdings keep to their targets.")
     system_uptime_s: int = Field(description="Seconds since the control process started.")
 
 
@@ -102,7 +102,7 @@ class BotStatus(Message):
     daily_loss_threshold: str | None = Field(description="Loss in one session that pulls the kill switch.")
     open_positions: int | None = Field(description="Open positions of the strategy book.")
     max_allowed_trades: int | None = Field(description="Most trades in one session.")
-    api_status: ApiHealth = Field(description="Health of the broker's interface.")
+    api_status: ApiHealth = Field(description="How the broker's interface answers.")
     strategy_running: str = Field(description="The strategy at work, or idle.")
     last_trade_id: str | None = Field(description="The newest trade.")
     last_error_event: ErrorEvent | None = Field(description="The last critical warning or exception.")
@@ -110,7 +110,7 @@ class BotStatus(Message):
     strategies: list[StrategyStatus] = Field(description="Each strategy's part.")
     universe_cache_status: CacheStatus = Field(description="Freshness of the list of tradable symbols.")
     user_session_status: str | None = Field(description="The viewer's own session; null in the published file.")
-    holdings_compliance: Compliance = Field(description="Holdings against their targets.")
+    holdings_compliance: Compliance = Field(description="How far the holdings keep to their targets.")
     # beyond the contract: what the dashboard shows beside it
     paused: bool = Field(description="Whether entries are paused.")
     pause_reason: str | None = Field(description="Why they are paused.")

@@ -8,7 +8,7 @@ from tbot_bot.api.model import Message, Page
 
 
 class TradeRow(Message):
-    """One trade; `mark`, `unrealised_pnl` are None where the price is unknown. Times are market time, UTC."""
+    """One trade; `mark` and `unrealised_pnl` are null where the price is unknown. Times are market time, UTC."""
 
     trade_id: str = Field(description="Id of the trade.")
     symbol: str = Field(description="What was traded.")

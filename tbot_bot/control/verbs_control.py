@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import ceil
 
 from tbot_bot.api.control import Act, ActOutcome, ActRequest, AskPreview, ControlState, Issued, Preview
 from tbot_bot.api.errors import ApiError
@@ -118,7 +119,7 @@ class ControlVerbs:
             raise ApiError.of(403, "step_up_needed", "Your password is needed again", "", "Type your password below.")
         hold = bot.reset_hold_left()
         if hold:
-            seconds = int(hold.total_seconds()) + 1
+            seconds = ceil(hold.total_seconds())
             raise ApiError.of(
                 409, "reset_too_soon", "Not yet", f"Wait {seconds} s after the kill is over.", retry_after_s=seconds
             )

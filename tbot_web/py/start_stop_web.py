@@ -116,7 +116,7 @@ def confirm(act: str) -> Answer:
 
 @blueprint.post("/api/<act>")
 @documented(
-    "Do it, and say where the bot stands.", answer=ActOutcome, address=AskPreview, body=ActBody, repeatable=True
+    "Do the act, and say where the bot stands.", answer=ActOutcome, address=AskPreview, body=ActBody, repeatable=True
 )
 @needs(Permission.TRADING_CONTROL, even_without_runner=True)
 def perform(act: str) -> Answer | AnyResponse:

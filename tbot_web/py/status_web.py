@@ -64,7 +64,9 @@ def show() -> Answer:
 
 
 @blueprint.get("/api")
-@documented("Everything the console shows of the bot; unchanged since If-None-Match, it is 304.", answer=StatusDocument)
+@documented(
+    "Everything the console shows of the bot; 304 while its ETag is that of If-None-Match.", answer=StatusDocument
+)
 def document() -> Response:
     """The status document of the contract, with the viewer's own session in it."""
     body, version = status_source.body(caller().status)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import Any
 
 from tbot_web.support.openapi import Json
 
@@ -67,12 +66,6 @@ class Operation:
         shapes = (shape for shape in (self.body, self.answer) if shape)
         return (*self.parameters, *(row for shape in shapes for row in shape.rows))
 
-    def says(self, text: str) -> bool:
-        """Whether every word of `text` occurs in it, in any case of letters."""
-        own = (self.method, self.path, self.tag, self.summary, self.needs, *(row.name for row in self.rows))
-        hay = " ".join(own).casefold()
-        return all(word in hay for word in text.casefold().split())
-
 
 @dataclass(frozen=True, slots=True)
 class Group:
@@ -118,23 +111,32 @@ class Reference:
     @property
     def shapes(self) -> list[Shape]:
         """What the fields of the operations lead to, by name."""
+        return self._reached(row for one in self.operations for row in one.rows)
+
+    def matching(self, text: str) -> Reference:
+        """Only the operations that say every word of `text`, in any case of letters, themselves or by their fields."""
+        words = text.casefold().split()
+        groups = []
+        for group in self.groups:
+            kept = tuple(one for one in group.operations if all(word in self._said_by(one) for word in words))
+            groups += [replace(group, operations=kept)] if kept else []
+        return replace(self, groups=tuple(groups))
+
+    def _said_by(self, one: Operation) -> str:
+        fields = [*one.rows, *(row for shape in self._reached(one.rows) for row in shape.rows)]
+        said = [one.method, one.path, one.tag, one.summary, one.needs, *(f"{row.name} {row.meaning}" for row in fields)]
+        return " ".join(said).casefold()
+
+    def _reached(self, rows: Iterable[Row]) -> list[Shape]:
+        """The shapes that rows lead to, and those that these lead to, by name."""
         found: dict[str, Shape] = {}
-        ahead = list(_led_to(row for one in self.operations for row in one.rows))
+        ahead = list(_led_to(rows))
         while ahead:
             name = ahead.pop()
             if name not in found:
                 found[name] = self.every_shape[name]
                 ahead += _led_to(found[name].rows)
         return [shape for _, shape in sorted(found.items())]
-
-    def matching(self, text: str) -> Reference:
-        """Only the operations that say every word of `text`."""
-        groups = (replace(group, operations=tuple(filter(_saying(text), group.operations))) for group in self.groups)
-        return replace(self, groups=tuple(group for group in groups if group.operations))
-
-
-def _saying(text: str) -> Any:
-    return lambda operation: operation.says(text)
 
 
 def _led_to(rows: Iterable[Row]) -> Iterator[str]:
@@ -185,7 +187,7 @@ def _words(schema: Json) -> Iterator[Words]:
                 yield Words(" or ")
             yield from _words(one)
     elif "enum" in schema:
-        yield Words(" or ".join(map(str, schema["enum"])))
+        yield Words(", ".join(map(str, schema["enum"])))
     elif "const" in schema:
         yield Words(str(schema["const"]))
     else:

@@ -32,6 +32,7 @@ PROBLEM_JSON = "application/problem+json"
 _SCHEMAS = "#/components/schemas/"
 _REFERENCE = _SCHEMAS + "{model}"
 _PROBLEM = {"$ref": "#/components/responses/Problem"}
+_NULL = {"type": "null"}
 _CHANGES = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 _PLACE = re.compile(r"<(?:(?P<converter>\w+)(?:\([^)]*\))?:)?(?P<name>\w+)>")
 _OF_CONVERTER = {"int": "integer"}
@@ -263,7 +264,11 @@ def _parameters(one: _Operation, schemas: _Schemas) -> list[Json]:
 
 
 def _parameter(name: str, place: str, schema: Json, *, required: bool) -> Json:
-    described = {key: value for key, value in schema.items() if key != "description"}
+    described = {key: value for key, value in schema.items() if key not in {"description", "anyOf"}}
+    for choice in schema.get("anyOf", ()):
+        described |= {} if choice == _NULL else choice  # an address cannot say null: it leaves the parameter out
+    if described.get("default", "") is None:
+        del described["default"]
     return {
         "name": name,
         "in": place,

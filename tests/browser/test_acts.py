@@ -60,6 +60,7 @@ def test_kill_flattens_what_it_said_and_stays_pulled(ada: Watched, trading: Laun
     assert journey.bot(page)["kill_switch_triggered"]
     expect(page.locator("#banners")).to_contain_text("The kill switch is triggered")
     expect(page.locator("#controls .act-start")).to_have_count(0)
+    expect(page.locator("#shell")).to_have_attribute("data-closing", "")
     wrong = look(page, "main-killed", full=False)
 
     # what cannot be undone asks for the name, the reason and the password; too early it says how long to wait

@@ -5,8 +5,12 @@ from __future__ import annotations
 import re
 
 import pytest
-from playwright.sync_api import Frame, Page, expect
+from playwright.sync_api import Frame, expect
+from playwright.sync_api import Page as Tab
 
+from tbot_bot.api.lifecycle import Phase
+from tbot_web.py import discover
+from tbot_web.support.page import Page
 from tests.browser import journey
 from tests.browser.conftest import Visit
 from tests.browser.launched import Launched
@@ -14,14 +18,14 @@ from tests.browser.watched import Watched, look, look_again, panel_frame, violat
 from tests.support.running import wait_for
 
 pytestmark = [pytest.mark.browser, pytest.mark.usefixtures("trading")]
-PANELS = ("status", "trades", "logs", "configuration", "account")
+PANELS = [module.page for module in discover() if module.page.panel and Phase.MAIN in module.page.phases]
 
 
-@pytest.mark.parametrize("panel", PANELS)
-def test_a_panel_alone(ada: Watched, panel: str) -> None:
-    ada.page.goto(f"/{panel}/")
+@pytest.mark.parametrize("panel", PANELS, ids=lambda panel: panel.slug)
+def test_a_panel_alone(ada: Watched, panel: Page) -> None:
+    ada.page.goto(panel.address)
     expect(ada.page.locator("h1")).to_be_visible()
-    wrong = look(ada.page, panel)
+    wrong = look(ada.page, panel.slug)
     assert not wrong, "\n".join(wrong)
 
 
@@ -204,7 +208,7 @@ def test_the_address_names_the_panel(ada: Watched) -> None:
     expect(page.locator("iframe[data-panel=status]")).to_be_visible()
 
 
-def tab_until(page: Page, name: str, most: int = 40) -> str:
+def tab_until(page: Tab, name: str, most: int = 40) -> str:
     """Press Tab until the focused element has the class; return its text."""
     for _ in range(most):
         page.keyboard.press("Tab")
@@ -214,5 +218,5 @@ def tab_until(page: Page, name: str, most: int = 40) -> str:
     raise AssertionError(f"{name} is not reached in {most} steps")
 
 
-def ground(frame: Page | Frame) -> str:
+def ground(frame: Tab | Frame) -> str:
     return frame.evaluate("getComputedStyle(document.body).backgroundColor")

@@ -16,16 +16,18 @@ CSV_HEADER = "symbol,timestamp,open,high,low,close,volume"
 _OPEN = time(9, 30)
 #: Prices in ten-thousandths of a dollar.
 _RANGE, _STEP, _TOP = 2_000, 1_000, 30_000
+#: Late enough for a bot that was started with the market, early enough to enter.
+_BREAKOUT = 45
 
 
 def _middle(number: int, minute: int, *, is_flat: bool) -> int:
-    """Quiet for 15 minutes, then up in steps; then slowly down, or flat for the rest of the day."""
+    """Quiet at first, then up in steps; then slowly down, or flat for the rest of the day."""
     base = 1_000_000 + 100_000 * number
-    if minute < 15:
+    if minute < _BREAKOUT:
         return base + (_RANGE // 2 if minute % 2 else 0)
     if is_flat:
         return base + _RANGE
-    climbed = min((minute - 14) * _STEP, _TOP)
+    climbed = min((minute - _BREAKOUT + 1) * _STEP, _TOP)
     return base + max(climbed - max(0, minute - 120) * _STEP // 4, -_TOP)
 
 
@@ -35,7 +37,7 @@ def bars(number: int, *, is_flat: bool = False) -> Iterator[tuple[int, int, int,
     for minute in range(MINUTES):
         close = _middle(number, minute, is_flat=is_flat)
         high, low = max(before, close) + 300, min(before, close) - 300
-        yield minute, before, high, low, close, 100_000 if minute < 15 else 400_000
+        yield minute, before, high, low, close, 100_000 if minute < _BREAKOUT else 400_000
         before = close
 
 

@@ -22,7 +22,7 @@ from tbot_web.py.portal_web_main import Portal, create_app
 from tbot_web.support.home import Home
 from tbot_web.support.wall_clock import WallClock
 from tests.support.running import wait_for
-from tests.unit.web.canned import SETUP_SESSION, CannedRunner
+from tests.unit.web.canned import RUNNER_GONE, SETUP_SESSION, CannedRunner
 from tests.unit.web.conftest import free_port
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
@@ -141,6 +141,7 @@ def test_every_worker_and_thread_follows_a_change_at_once(runner: CannedRunner, 
     assert len(booted) == 2
 
 
+@RUNNER_GONE
 def test_without_a_published_state_nothing_is_open(
     runner: CannedRunner, dispatcher: Dispatcher, addresses: list[Asked]
 ) -> None:
@@ -150,7 +151,8 @@ def test_without_a_published_state_nothing_is_open(
     for method, address, _ in addresses:
         status = asked(client, method, address)
         core = loaded_in("GET", address) == ALL and address != "/"
-        assert status == 503 or core, f"{method} {address} answers {status}"
+        refused = {503} if method == "GET" else {503, 400}  # a change without a token is refused before it is looked at
+        assert status in refused or core, f"{method} {address} answers {status}"
 
 
 def asked(client: Client, method: str, address: str) -> int:

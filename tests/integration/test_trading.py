@@ -56,16 +56,12 @@ def test_several_sessions_of_the_synthetic_market(new_home: HomeMaker) -> None:
     assert_traded_and_sound(home.home)
 
 
-@pytest.mark.parametrize(("write", "days"), [(write_zips, DAYS), (write_csv, DAYS[:1])])
-def test_a_replay_is_traded_to_its_end(
-    new_home: HomeMaker, tmp_path: Path, write: Callable[[Path, tuple[date, ...]], Path], days: tuple[date, ...]
-) -> None:
-    bot = play_to_the_end(
-        new_home(SIM_SPEED="4000", SIM_FEED="replay", SIM_REPLAY_DIR=str(write(tmp_path / "bars", days)))
-    )
+@pytest.mark.parametrize("write", [write_zips, write_csv])
+def test_a_replay_is_traded_to_its_end(new_home: HomeMaker, tmp_path: Path, write: Callable[[Path], Path]) -> None:
+    bot = play_to_the_end(new_home(SIM_SPEED="3000", SIM_FEED="replay", SIM_REPLAY_DIR=str(write(tmp_path / "bars"))))
     home = Home(tmp_path / "home")
-    assert bot["market_note"] == f"the replay has no session after {days[-1]}"
-    assert closed_sessions(home) == [day.isoformat() for day in days]
+    assert bot["market_note"] == f"the replay has no session after {DAYS[-1]}"
+    assert closed_sessions(home) == [day.isoformat() for day in DAYS]
     assert ("graceful_closing_positions", bot["market_note"]) in states(home)
     traded = {row[0] for row in ledger_rows(home, "SELECT DISTINCT symbol FROM trade")}
     assert traded == set(SYMBOLS)
@@ -85,15 +81,20 @@ def test_recorded_days_are_traded_and_tied_out(new_home: HomeMaker, tmp_path: Pa
 def test_positions_taken_over_by_a_new_process_do_not_stand_in_the_way_of_the_next_day(
     new_home: HomeMaker, tmp_path: Path
 ) -> None:
-    bars = write_csv(tmp_path / "bars", is_flat=True)
+    days = (*DAYS, date(2013, 10, 8), date(2013, 10, 9))
+    bars = write_csv(tmp_path / "bars", days, is_flat=True)
     home = new_home(SIM_SPEED="1800", SIM_FEED="replay", SIM_REPLAY_DIR=str(bars))
     with running(home):
         start_trading(home)
         with_positions(home, len(SYMBOLS))
         home.end()
+    held = traded_on(home.home)
     with running(home):  # what is open is closed by time, and the next session is entered as if nothing had been
-        wait_for(lambda: home.state() == "stopped", 60, lambda: str(home.status()["bots"][0]))
-    traded = ledger_rows(home.home, "SELECT session_day, symbol, close_reason FROM trade ORDER BY session_day, symbol")
-    assert [tuple(row)[:2] for row in traded] == [(day.isoformat(), symbol) for day in DAYS for symbol in SYMBOLS]
-    assert all("time exit" in row["close_reason"] for row in traded)
+        wait_for(lambda: traded_on(home.home) > held, 40, lambda: str(home.status()["bots"][0]))
+        with_positions(home, len(SYMBOLS))
     assert_traded_and_sound(home.home)
+
+
+def traded_on(home: Home) -> str:
+    """The last session day with a trade."""
+    return str(ledger_rows(home, "SELECT max(session_day) FROM trade")[0][0])

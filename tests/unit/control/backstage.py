@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -162,7 +163,8 @@ def _make_ledger(made: Backstage) -> None:
     identity = made.foundation.configuration().identity
     database = LedgerDatabase.open(made.home.ledger_database(identity))
     create_chart(database, made.clock, entity=identity.entity, jurisdiction=identity.jurisdiction)
-    Ledger(database, made.clock).post_opening_balance(Money.of("100000"), FRIDAY.open_at, str(identity))
+    market_time = FRIDAY.open_at + timedelta(minutes=1)
+    Ledger(database, made.clock).post_opening_balance(Money.of("100000"), market_time, str(identity))
     database.close()
 
 

@@ -55,7 +55,7 @@ class own_logging:  # noqa: N801 - reads as what it does
 
 
 @pytest.fixture
-def stage(tmp_path: Path) -> Iterator[Stage]:
+def stage(tmp_path: Path, logged: list[Mapping[str, Any]]) -> Iterator[Stage]:
     """A conductor at an in-process market, stopped."""
     with set_stage(tmp_path) as made:
         yield made

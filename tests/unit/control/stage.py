@@ -118,6 +118,8 @@ class Stage:
         self.floor.close()
         for bot in self.bots:
             bot.hang_up()
+        for log in self.log_book._files.values():
+            log.close()
 
     # time
 

@@ -18,9 +18,6 @@ from tests.unit.trading.desk import FRIDAY, MONDAY
 MINUTE = timedelta(minutes=1)
 
 
-
-
-
 def told_to_run(stage: Stage) -> list[Run]:
     return [told for told in stage.bot.heard() if isinstance(told, Run)]
 

@@ -113,9 +113,7 @@ def test_the_tables_say_what_the_specification_says() -> None:
     everyone = {"status.document", "trades.open", "trades.closed", "trades.detail", "logs.read", "account.view"}
     control = {"control.issue_start", "control.pause", "control.resume", "control.cancel_closing", "control.record_act"}
     admin_only = {"control.reset", "control.sign_residuals", "configuration.view"}
-    may = {
-        role: {verb.name for verb in VERBS.values() if verb.permission in ROLE_PERMISSIONS[role]} for role in USERS
-    }
+    may = {role: {verb.name for verb in VERBS.values() if verb.permission in ROLE_PERMISSIONS[role]} for role in USERS}
     assert all(everyone <= may[role] for role in USERS)
     assert [role for role in USERS if control <= may[role]] == [Role.ADMIN, Role.OPERATOR]
     assert [role for role in USERS if control & may[role]] == [Role.ADMIN, Role.OPERATOR]

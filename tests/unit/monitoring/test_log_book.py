@@ -33,7 +33,6 @@ class Book:
         found = [*self.system.glob("*.log"), *self.bot.glob("*.log")]
         return {path.stem: [json.loads(line) for line in path.read_text().splitlines()] for path in found}
 
-
     def close(self) -> None:
         for each in self.book._files.values():
             each.close()
@@ -96,7 +95,10 @@ def test_listeners_hear_every_record(book: Book) -> None:
     ("line", "record"),
     [
         ('{"event": "up", "level": "error", "source": "runner"}', {"event": "up", "level": "error"}),
-        ('{"event": "up", "at": "2013-10-04T13:30:00Z"}', {"event": "up", "level": "info", "at": "2013-10-04T13:30:00Z"}),
+        (
+            '{"event": "up", "at": "2013-10-04T13:30:00Z"}',
+            {"event": "up", "level": "info", "at": "2013-10-04T13:30:00Z"},
+        ),
         ("Segmentation fault", {"event": "Segmentation fault", "level": "warning"}),
         ("[1, 2]", {"event": "[1, 2]", "level": "warning"}),
         ("", {"event": "", "level": "warning"}),

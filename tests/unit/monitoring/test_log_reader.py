@@ -127,7 +127,13 @@ def test_a_position_beyond_the_end_pages_from_the_end(path: Path) -> None:
 )
 def test_filters_apply_before_a_page_is_cut(path: Path, wish: dict[str, str], found: list[int]) -> None:
     for number, level in enumerate(LEVELS):
-        fill(path, json.dumps({"level": level, "event": f"event {number}"} | ({"at": "Straße"} if number == 1 else {}), ensure_ascii=False))
+        fill(
+            path,
+            json.dumps(
+                {"level": level, "event": f"event {number}"} | ({"at": "Straße"} if number == 1 else {}),
+                ensure_ascii=False,
+            ),
+        )
     wanted = [f"event {number}" for number in found]
     assert shown(ask(path, **wish)) == wanted
     assert shown(ask(path, **wish, limit=1)) == wanted[-1:]
@@ -173,6 +179,13 @@ def test_a_huge_line_is_read_whole(path: Path, size: int) -> None:
     assert shown(ask(path, limit=1, before=ask(path, limit=1).before)) == ["event 1"]
 
 
+@pytest.mark.parametrize("size", [10, 3 * log_reader.BLOCK_BYTES])
+def test_what_is_being_written_hides_nothing_before_it(path: Path, size: int) -> None:
+    fill(path, line(0), line(1))
+    fill(path, "x" * size, end="")
+    assert shown(ask(path))[:2] == ["event 0", "event 1"]
+
+
 def test_memory_stays_small_in_a_large_log(path: Path) -> None:
     """Only the blocks of the page are read."""
     with path.open("w") as stream:
@@ -193,7 +206,9 @@ def naive(content: bytes, wish: AskLog) -> LogPage:
 
     def kept(position: int, raw: bytes) -> bool:
         one = parse_line(position, raw)
-        loud = wish.level not in LEVELS or one.level not in LEVELS or LEVELS.index(one.level) >= LEVELS.index(wish.level)
+        loud = (
+            wish.level not in LEVELS or one.level not in LEVELS or LEVELS.index(one.level) >= LEVELS.index(wish.level)
+        )
         return loud and (wish.text or "").casefold() in raw.decode().casefold()
 
     if wish.after is not None:

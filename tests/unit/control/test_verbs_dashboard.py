@@ -1,0 +1,176 @@
+"""What the dashboard shows, from the books of a day that was traded."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from prometheus_client import CollectorRegistry, Gauge
+
+from tbot_bot.api.errors import ApiError
+from tbot_bot.control.status_source import StatusSource
+from tbot_bot.control.system_api import Caller, Handler
+from tbot_bot.control.verbs_dashboard import LOG_TITLES, DashboardVerbs
+from tbot_bot.domain.lifecycle import State
+from tbot_bot.domain.money import Money, Price, total
+from tbot_bot.monitoring.error_handler import ErrorHandler
+from tests.unit.control.backstage import call
+from tests.unit.control.stage import Stage
+from tests.unit.trading.desk import FRIDAY
+
+
+class Dashboard:
+    """The handlers over a stage."""
+
+    def __init__(self, stage: Stage) -> None:
+        self.stage = stage
+        self.log_reads: list[tuple[str, str]] = []
+        errors = ErrorHandler(None, lambda _event: None)
+        status = StatusSource(stage.backstage.foundation, stage.lifecycle, stage.conductor, errors)
+        metrics = CollectorRegistry()
+        Gauge("tbot_test", "A figure", registry=metrics).set(7)
+        self.handlers: Mapping[str, Handler] = DashboardVerbs(
+            lambda: (stage.conductor, status), stage.log_book, metrics, self._note
+        ).handlers()
+
+    def _note(self, caller: Caller, name: str) -> None:
+        self.log_reads.append((caller.actor, name))
+
+    def ask(self, verb: str, **params: object) -> Any:
+        return call(self.handlers, verb, self.stage.backstage.caller(), **params)
+
+    def refused(self, verb: str, **params: object) -> tuple[int, str]:
+        with pytest.raises(ApiError) as error:
+            self.ask(verb, **params)
+        return error.value.problem.status, error.value.problem.code
+
+    def trade_day(self, *symbols: str) -> None:
+        """Enter each symbol, then stop: everything is closed."""
+        self.stage.trade()
+        for symbol in symbols:
+            self.stage.enter(symbol)
+        self.stage.conductor.stop("test")
+        self.stage.ticks_until(State.STOPPED)
+
+
+@pytest.fixture
+def dashboard(stage: Stage) -> Dashboard:
+    return Dashboard(stage)
+
+
+def test_nothing_was_traded_yet(dashboard: Dashboard) -> None:
+    assert dashboard.ask("trades.open").items == []
+    assert dashboard.ask("trades.closed").model_dump() == {"items": [], "next": None}
+    assert dashboard.ask("status.equity").items == []
+    assert dashboard.ask("status.days").items == []
+
+
+def test_an_open_trade_is_shown_at_its_mark(dashboard: Dashboard) -> None:
+    stage = dashboard.stage
+    stage.trade()
+    stage.enter()
+    stage.prices["AAA"] = "103.5"
+    stage.tell_market()
+    (row,) = dashboard.ask("trades.open").items
+    entry = Price.of(row.entry_price)
+    assert (row.symbol, row.side, row.strategy, row.quantity) == ("AAA", "long", "open", "100")
+    assert Money.of(row.unrealised_pnl) == Money.of((Price.of("103.5").decimal - entry.decimal) * 100)
+    assert (row.mark, row.exit_price, row.closed_at, row.entry_reason) == ("103.5", None, None, "breakout")
+
+
+def test_without_a_price_the_result_is_unknown(dashboard: Dashboard) -> None:
+    dashboard.stage.trade()
+    dashboard.stage.enter()
+    dashboard.stage.prices = {}
+    dashboard.stage.floor.view = type(dashboard.stage.floor.view)()
+    (row,) = dashboard.ask("trades.open").items
+    assert (row.mark, row.unrealised_pnl) == (None, None)
+
+
+def test_closed_trades_come_by_pages(dashboard: Dashboard) -> None:
+    dashboard.trade_day("AAA", "BBB", "CCC")
+    first = dashboard.ask("trades.closed", limit=2)
+    rest = dashboard.ask("trades.closed", limit=2, cursor=first.next)
+    assert [len(first.items), len(rest.items)] == [2, 1]
+    assert rest.next is None
+    assert sorted(row.symbol for row in [*first.items, *rest.items]) == ["AAA", "BBB", "CCC"]
+    for row in first.items:
+        assert (row.mark, row.unrealised_pnl, row.quantity, row.close_reason) == (None, None, "100", "stop")
+        assert row.closed_at
+    assert [row.symbol for row in dashboard.ask("trades.closed", symbol="BBB").items] == ["BBB"]
+    assert dashboard.ask("trades.closed", day="2013-10-07").items == []
+
+
+@pytest.mark.parametrize("cursor", ["", "-1", "x", "1e9", "1 OR 1=1", "1.0"])
+def test_a_cursor_that_is_not_ours(dashboard: Dashboard, cursor: str) -> None:
+    assert dashboard.refused("trades.closed", cursor=cursor) == (400, "bad_cursor")
+
+
+def test_a_trade_in_detail_adds_up(dashboard: Dashboard) -> None:
+    dashboard.trade_day("AAA")
+    (row,) = dashboard.ask("trades.closed").items
+    detail = dashboard.ask("trades.detail", trade_id=row.trade_id)
+    assert detail.trade == row
+    assert [(fill.role, fill.side, fill.quantity) for fill in detail.fills] == [
+        ("entry", "buy", "100"),
+        ("exit", "sell", "100"),
+    ]
+    by_txn: dict[int, list[Money]] = {}
+    for line in detail.postings:
+        by_txn.setdefault(line.txn_id, []).append(Money.of(line.value))
+    assert len(by_txn) >= 2
+    assert all(total(values) == Money.zero() for values in by_txn.values())
+    assert Money.of(row.fees) == total(Money.of(fill.fee) for fill in detail.fills)
+    moved = {line.commodity for line in detail.postings if line.quantity is not None}
+    assert moved == {"AAA"}
+
+
+def test_there_is_no_such_trade(dashboard: Dashboard) -> None:
+    assert dashboard.refused("trades.detail", trade_id="T-0") == (404, "no_such_trade")
+
+
+def test_equity_and_days(dashboard: Dashboard) -> None:
+    dashboard.trade_day("AAA")
+    dashboard.stage.line.inner.advance_to(FRIDAY.close_at)
+    dashboard.stage.tell_session("closed", at="2013-10-04T14:10:00Z")
+    points = dashboard.ask("status.equity").items
+    assert points[0].at == "2013-10-04T13:31:00Z"
+    assert points[-1].at == "2013-10-04T14:10:00Z"
+    assert dashboard.ask("status.equity", limit=1).items == points[-1:]
+    (day,) = dashboard.ask("status.days").items
+    (row,) = dashboard.ask("trades.closed").items
+    assert (day.day, day.trades) == ("2013-10-04", 1)
+    assert (Money.of(day.pnl), Money.of(day.fees)) == (Money.of(row.realised_pnl), Money.of(row.fees))
+
+
+def test_the_document_and_the_metrics(dashboard: Dashboard) -> None:
+    assert dashboard.ask("status.document").bots[0].bot == "RIGD_US_SIM_001"
+    assert "tbot_test 7.0" in dashboard.ask("metrics.text").text
+
+
+# logs
+
+
+def test_every_log_has_a_name_for_people(dashboard: Dashboard) -> None:
+    dashboard.stage.log_book.write({"event": "x"})
+    names = dashboard.ask("logs.names").items
+    assert {one.name: one.title for one in names} == LOG_TITLES
+    sizes = {one.name: one.size_bytes for one in names}
+    assert sizes["system"] > 0
+    assert sizes["close"] == 0
+
+
+def test_opening_a_log_is_noted_and_following_it_is_not(dashboard: Dashboard) -> None:
+    dashboard.stage.log_book.write({"event": "hello", "level": "info"})
+    page = dashboard.ask("logs.read", name="system")
+    assert page.items[-1].message == "hello"
+    dashboard.ask("logs.read", name="system", after=page.after)
+    dashboard.ask("logs.read", name="system", before=page.after)
+    assert dashboard.log_reads == [("anonymous", "system")] * 2
+
+
+@pytest.mark.parametrize("name", ["", "System", "web", "../../storage/AUDIT.db", "system.log", "/etc/passwd"])
+def test_only_those_logs_are_read(dashboard: Dashboard, name: str) -> None:
+    assert dashboard.refused("logs.read", name=name) == (404, "no_such_log")
+    assert dashboard.log_reads == []
