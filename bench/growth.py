@@ -55,7 +55,7 @@ def measure(path: str, goal: float | None, browsers: list[Browser], sizes: tuple
 
     works = [lambda browser=browser: asking(browser) for browser in browsers]
     in_turns(works, turns=5)
-    short, long = in_turns(works, turns=100)
+    short, long = in_turns(works, turns=100, each=5)
     return ratio(f"{path}, {words(sizes)}", long / short, goal, f"{long * 1000:.2f} ms", f"{short * 1000:.2f} ms")
 
 

@@ -45,8 +45,8 @@ def test_pause_resume_stop_and_a_closing_that_is_cancelled(new_home: HomeMaker) 
         start_trading(home)
         with_positions(home)
         home.ask("control.pause", reason="lunch")
-        before, until = entries(home), market_time(home)[:11] + "16:00:00Z"
         wait_for(lambda: home.status()["bots"][0]["pause_reason"] == "lunch", 5)
+        before, until = entries(home), market_time(home)[:11] + "16:00:00Z"
         assert home.status()["bots"][0]["paused"]
         assert refusal(lambda: home.ask("control.pause"))["code"] == "act_refused"
         wait_for(lambda: market_time(home) > until or open_positions(home) == 0, 30)

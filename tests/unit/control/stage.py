@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from datetime import datetime, timedelta
 from itertools import count
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from tbot_bot.api.bot_protocol import (
     TO_BOT,
@@ -38,7 +38,6 @@ from tests.unit.control.backstage import Backstage, furnished, wait_until
 from tests.unit.trading.desk import FRIDAY, Line, entry_intent, market
 
 SYMBOLS = {"AAA": "100", "BBB": "100", "CCC": "100"}
-TellT = TypeVar("TellT", bound=FromBot)
 
 
 class BotEnd:
@@ -206,8 +205,9 @@ class Stage:
         self.bot.heard()
 
     def lose_bot(self) -> None:
+        before = self.changed
         self.bot.hang_up()
-        wait_until(lambda: self.floor.view.seen.market_time is None, "the runner noticed")
+        wait_until(lambda: self.changed > before, "the runner noticed")
 
 
 @contextmanager

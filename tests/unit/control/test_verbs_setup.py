@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tbot_bot.api.errors import ApiError
-from tbot_bot.api.settings import Configuration, values
+from tbot_bot.api.settings import values
 from tbot_bot.control.provisioning import Provisioning
 from tbot_bot.control.system_api import Handler
 from tbot_bot.control.verbs_setup import SetupVerbs
@@ -140,7 +140,8 @@ def test_a_replay_folder_is_kept_by_its_absolute_path(
     (tmp_path / "replay" / "day.csv").write_text(REPLAY + "\n")
     monkeypatch.chdir(tmp_path)
     first.ask("configuration.submit", values={"SIM_FEED": "replay", "SIM_REPLAY_DIR": "replay"})
-    assert first.house.foundation.configuration().SIM_REPLAY_DIR == str(tmp_path / "replay")
+    saved = first.house.foundation.configuration()
+    assert Path(saved.SIM_REPLAY_DIR) == tmp_path / "replay"
 
 
 def test_progress_and_a_retry(first: FirstRun) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from datetime import date, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -85,7 +86,7 @@ def test_sessions_follow_each_other_without_gaps_of_a_week(sessions: dict[date, 
     days = list(sessions)
     assert days[0] == date(2010, 1, 4)
     assert days == sorted(days)
-    assert max(later - earlier for earlier, later in zip(days, days[1:], strict=False)) <= timedelta(days=5)
+    assert max(later - earlier for earlier, later in pairwise(days)) <= timedelta(days=5)
     assert {year: sum(day.year == year for day in days) for year in (2013, 2024, 2025, 2026)} == {
         2013: 252,
         2024: 252,

@@ -65,7 +65,7 @@ def book(tmp_path: Path) -> Iterator[Book]:
 def test_a_record_goes_where_it_belongs(book: Book, record: dict[str, Any], logs: set[str]) -> None:
     book.book.attach(book.bot)
     book.book.write(record)
-    assert book.records() == dict.fromkeys(logs, [record])
+    assert book.records() == {name: [record] for name in logs}
     assert {path.parent.name for path in book.bot.parent.glob("*/system.log")} == {"system"}
 
 
@@ -235,11 +235,11 @@ def test_an_exception_is_written_out_and_secrets_are_not(records: list[Mapping[s
     log = structlog.get_logger()
     with structlog.contextvars.bound_contextvars(request="r1"):
         try:
-            raise ValueError("no")
+            int("no")
         except ValueError:
             log.exception("failed", form={"password": "hunter2"})
     assert records[0]["request"] == "r1"
-    assert records[0]["exception"].rstrip().endswith("ValueError: no")
+    assert records[0]["exception"].rstrip().splitlines()[-1].startswith("ValueError: invalid")
     assert records[0]["form"] == {"password": REDACTED}
     assert "hunter2" not in json.dumps(records[0])
 
@@ -249,10 +249,10 @@ def test_the_standard_librarys_loggers_go_the_same_way(records: list[Mapping[str
     logger.debug("not kept")
     logger.warning("low on %s", "space")
     try:
-        raise OSError("gone")
+        Path("/no/such/file").read_bytes()
     except OSError:
         logger.exception("failed")
     logging.getLogger("alembic.runtime").info("not kept either")
     assert [(one["level"], one["event"]) for one in records] == [("warning", "low on space"), ("error", "failed")]
-    assert "OSError: gone" in records[1]["exception"]
+    assert "FileNotFoundError" in records[1]["exception"]
     assert "exception" not in records[0]

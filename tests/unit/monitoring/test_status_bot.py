@@ -21,18 +21,49 @@ MARKET = datetime(2013, 10, 4, 14, 0, tzinfo=UTC)
 SESSION = Session(date(2013, 10, 4), datetime(2013, 10, 4, 13, 30, tzinfo=UTC), datetime(2013, 10, 4, 20, tzinfo=UTC))
 
 #: What others rely on: the documented names of the document, its summary and its bots.
-PROMISED = "as_of market_time summary bots".split()
-PROMISED_SUMMARY = (
-    "overall_status reasons defense_mode_active total_bots_active bots_in_kill_switch active_strategy "
-    "open_trades_total universe_cache_status holdings_compliance system_uptime_s"
-).split()
-PROMISED_BOT = (
-    "bot state broker trading_mode float_allocation float_deviation_pct holdings_balance holdings_deviation_pct "
-    "rebalance_triggers defense_mode_active kill_switch_armed kill_switch_triggered daily_pnl cumulative_pnl "
-    "win_rate_pct cumulative_win_rate_pct daily_loss_threshold open_positions max_allowed_trades api_status "
-    "strategy_running last_trade_id last_error_event alert_counts strategies universe_cache_status "
-    "user_session_status holdings_compliance"
-).split()
+PROMISED = ["as_of", "market_time", "summary", "bots"]
+PROMISED_SUMMARY = [
+    "overall_status",
+    "reasons",
+    "defense_mode_active",
+    "total_bots_active",
+    "bots_in_kill_switch",
+    "active_strategy",
+    "open_trades_total",
+    "universe_cache_status",
+    "holdings_compliance",
+    "system_uptime_s",
+]
+PROMISED_BOT = [
+    "bot",
+    "state",
+    "broker",
+    "trading_mode",
+    "float_allocation",
+    "float_deviation_pct",
+    "holdings_balance",
+    "holdings_deviation_pct",
+    "rebalance_triggers",
+    "defense_mode_active",
+    "kill_switch_armed",
+    "kill_switch_triggered",
+    "daily_pnl",
+    "cumulative_pnl",
+    "win_rate_pct",
+    "cumulative_win_rate_pct",
+    "daily_loss_threshold",
+    "open_positions",
+    "max_allowed_trades",
+    "api_status",
+    "strategy_running",
+    "last_trade_id",
+    "last_error_event",
+    "alert_counts",
+    "strategies",
+    "universe_cache_status",
+    "user_session_status",
+    "holdings_compliance",
+]
 
 
 def result(pnl: str, closed: int, wins: int) -> Result:
@@ -169,12 +200,33 @@ def test_what_is_known_is_told() -> None:
 def test_unknown_is_null_and_never_zero() -> None:
     document = written(UNKNOWN)
     bot = document["bots"][0]
-    nulls = (
-        "float_allocation float_deviation_pct holdings_balance holdings_deviation_pct kill_switch_triggered daily_pnl "
-        "win_rate_pct cumulative_win_rate_pct daily_loss_threshold last_trade_id unrealised_pnl equity cash "
-        "trades_today wins_today trading_since api_latency_ms market_speed market_seed session_open_at "
-        "session_close_at market_open tied_out_at tied_out trial_balance_ok"
-    ).split()
+    nulls = [
+        "float_allocation",
+        "float_deviation_pct",
+        "holdings_balance",
+        "holdings_deviation_pct",
+        "kill_switch_triggered",
+        "daily_pnl",
+        "win_rate_pct",
+        "cumulative_win_rate_pct",
+        "daily_loss_threshold",
+        "last_trade_id",
+        "unrealised_pnl",
+        "equity",
+        "cash",
+        "trades_today",
+        "wins_today",
+        "trading_since",
+        "api_latency_ms",
+        "market_speed",
+        "market_seed",
+        "session_open_at",
+        "session_close_at",
+        "market_open",
+        "tied_out_at",
+        "tied_out",
+        "trial_balance_ok",
+    ]
     assert [name for name in nulls if bot[name] is not None] == []
     assert document["market_time"] is None
     assert document["summary"]["overall_status"] == "Warning"
