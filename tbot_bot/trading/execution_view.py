@@ -34,6 +34,11 @@ class OrderView:
     def note_order(self, order: Order) -> Order:
         """Tell a report that says something new, and return the order as it stands with it."""
         known = self.orders.get(order.client_order_id)
+        if known is None and order.filled:
+            # filled before we knew of it, in an earlier process perhaps: after a pull the books have those fills
+            self.pull_executions()
+            booked = self._booked.get(order.client_order_id, Quantity.zero())
+            self._booked[order.client_order_id] = max(booked, order.filled)
         current = order if known is None else known.advance(order)
         if current != known:
             self._runner.tell_order(current)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 from typing import TextIO
@@ -30,5 +31,6 @@ class JsonLines(logging.Handler):
         }
         if record.exc_info:
             line["exception"] = _FORMATTER.formatException(record.exc_info)
-        self._stream.write(json.dumps(line, default=str, ensure_ascii=False) + "\n")
-        self._stream.flush()
+        with contextlib.suppress(BrokenPipeError):  # whoever kept the log is gone; the lifeline ends us for that
+            self._stream.write(json.dumps(line, default=str, ensure_ascii=False) + "\n")
+            self._stream.flush()

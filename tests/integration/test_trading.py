@@ -40,7 +40,7 @@ def play_to_the_end(home: RunningHome) -> dict[str, object]:
     """Trade until the market ends by itself; the bot's status then."""
     with running(home):
         start_trading(home)
-        wait_for(lambda: home.state() == "stopped", 60, lambda: str(home.status()["bots"][0]))
+        wait_for(lambda: home.status()["bots"][0]["state"] == "stopped", 60, lambda: str(home.status()["bots"][0]))
         return home.status()["bots"][0]
 
 

@@ -97,7 +97,9 @@ def test_the_last_sessions_result_stays_until_the_next(stage: Stage, bot: Callab
 
 
 def test_a_broker_that_does_not_answer_leaves_equity_unknown(stage: Stage, bot: Callable[[], dict[str, Any]]) -> None:
+    assert bot()["equity"] == "100000"
     stage.line.down = True
+    stage.clock.move(seconds=2)
     row = bot()
     assert (row["equity"], row["cash"]) == (None, None)
     stage.line.down = False

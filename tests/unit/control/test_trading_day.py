@@ -40,13 +40,13 @@ def test_the_float_is_fixed_at_the_open(stage: Stage) -> None:
     (told,) = stage.bot.heard()
     allotted = Money.of("100000") * stage.floor.settings.TOTAL_ALLOCATION
     assert told == Float(float_allocation=str(allotted), trades_today=0)
-    stage.line.extra_cash = Money.of("50000")
     stage.tell_market()
+    stage.enter()
+    assert stage.line.account().equity < Money.of("100000")  # the entry's fee is paid
     assert stage.conductor.day.allotted_float(stage.floor.view.seen) == allotted
-    kept = stage.floor.records.session(FRIDAY.day)
-    assert kept is not None
     stage.tell_session("opened")
     assert stage.conductor.day.allotted_float(stage.floor.view.seen) == allotted
+    assert stage.floor.records.results(FRIDAY.day).float_at_open == allotted
 
 
 def test_a_session_that_nobody_announced_is_opened_by_its_first_minute(stage: Stage) -> None:
@@ -130,13 +130,16 @@ def test_a_session_that_ended_before_the_bot_could_trade_is_only_recorded(stage:
 
 
 def test_what_is_unknown_at_the_open_and_the_close_is_kept_unknown(stage: Stage) -> None:
-    stage.start()
-    stage.bot.heard()
+    stage.trade()
+    stage.enter()
     stage.line.inner.advance_to(FRIDAY.close_at)
     stage.line.down = True
+    stage.prices["AAA"] = "1"
     stage.tell_session("opened", MONDAY)
     stage.tell_market(session_day="2013-10-07", is_open=True)
     assert stage.floor.records.results(MONDAY.day).float_at_open is None
+    assert stage.conductor.day.figures(stage.floor.view.seen).threshold is None
+    assert stage.conductor.kill_triggered() is False  # there is no limit to judge by
     assert [told for told in stage.bot.heard() if isinstance(told, Float)] == []
     stage.tell_session("closed", MONDAY)
     assert stage.conductor.paused_because() is not None
