@@ -21,8 +21,12 @@ def rounds(request: pytest.FixtureRequest) -> Rounds:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Full counts take as long as they take; a hang still ends."""
-    if config.getoption("--soak"):
-        for item in items:
-            if item.get_closest_marker("soak"):
-                item.add_marker(pytest.mark.timeout(3600))
+    """Whole systems are tested one at a time, so that their clocks are not held up by each other.
+
+    Every other file stays together on one worker. Full counts take as long as they take; a hang still ends.
+    """
+    for item in items:
+        whole = item.path.parent.name in {"integration", "browser"}
+        item.add_marker(pytest.mark.xdist_group("whole systems" if whole else str(item.path)))
+        if config.getoption("--soak") and item.get_closest_marker("soak"):
+            item.add_marker(pytest.mark.timeout(3600))
