@@ -71,8 +71,12 @@ class Launch:
         return code
 
     def _unhelpable(self) -> bool:
-        """Whether a child ended for a reason that starting it again cannot mend."""
-        children = [keeper.child for keeper in (self._runner, self._web) if keeper.child]
+        """Whether a child ended for a reason that starting it again cannot mend.
+
+        A portal that has answered before only lost its port for a while: that is no reason to stop a bot that trades.
+        """
+        keepers = (self._runner,) if self._said_address else (self._runner, self._web)
+        children = [keeper.child for keeper in keepers if keeper.child]
         return any(child.process.poll() == UNHELPABLE for child in children)
 
     def _start_runner(self) -> Child:
