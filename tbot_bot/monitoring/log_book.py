@@ -51,7 +51,9 @@ class RotatingLines:
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
-        self._handler = _Rotating(path, maxBytes=FILE_BYTES_MAX, backupCount=FILES_KEPT, encoding="utf-8")
+        self._handler = _Rotating(
+            path, maxBytes=FILE_BYTES_MAX, backupCount=FILES_KEPT, encoding="utf-8", errors="backslashreplace"
+        )
 
     def append(self, line: str) -> None:
         """Add one line; line breaks inside it are made visible, so that nobody can forge a record."""
@@ -127,11 +129,17 @@ class LogBook:
 def redact(_logger: object, _method: str, record: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """Blank every value whose name speaks of a secret, at any depth."""
     for name, value in record.items():
-        if any(word in name.lower() for word in _SECRET_WORDS):
-            record[name] = REDACTED
-        elif isinstance(value, dict):
-            record[name] = dict(redact(None, "", dict(value)))
+        secret = any(word in name.lower() for word in _SECRET_WORDS)
+        record[name] = REDACTED if secret else _searched(value)
     return record
+
+
+def _searched(value: Any) -> Any:
+    if isinstance(value, dict):
+        return redact(None, "", dict(value))
+    if isinstance(value, list | tuple):
+        return [_searched(one) for one in value]
+    return value
 
 
 def set_up(write: Callable[[Record], None], clock: Clock, source: str) -> None:

@@ -40,7 +40,21 @@ def read_log(path: Path, ask: AskLog) -> LogPage:
         if ask.after is not None:
             # a smaller file than we left means that it was rotated meanwhile: begin with the new one
             return _forward(stream, ask.after if ask.after <= size else 0, size, wanted, ask.limit)
-        return _backward(stream, min(ask.before, size) if ask.before is not None else size, size, wanted, ask.limit)
+        whole = _end_of_last_line(stream, size)
+        return _backward(stream, min(ask.before, whole) if ask.before is not None else whole, whole, wanted, ask.limit)
+
+
+def _end_of_last_line(stream: IO[bytes], size: int) -> int:
+    """The position after the last line break: what follows is still being written."""
+    end = size
+    while end > 0:
+        start = max(0, end - BLOCK_BYTES)
+        stream.seek(start)
+        found = stream.read(end - start).rfind(b"\n")
+        if found >= 0:
+            return start + found + 1
+        end = start
+    return 0
 
 
 def _forward(stream: IO[bytes], start: int, size: int, wanted: _Filter, limit: int) -> LogPage:

@@ -9,7 +9,7 @@ from tests.browser import journey
 from tests.browser.launched import Launched, chromium, launched
 from tests.browser.watched import Watched
 
-expect.set_options(timeout=15_000)
+expect.set_options(timeout=30_000)
 Visit = Callable[..., Watched]
 
 

@@ -91,7 +91,7 @@ def test_positions_taken_over_by_a_new_process_do_not_stand_in_the_way_of_the_ne
         home.end()
     held = traded_on(home.home)
     with running(home):  # what is open is closed by time, and the next session is entered as if nothing had been
-        wait_for(lambda: traded_on(home.home) > held, 40, lambda: str(home.status()["bots"][0]))
+        wait_for(lambda: traded_on(home.home) > held, 60, lambda: str(home.status()["bots"][0]))
         with_positions(home, len(SYMBOLS))
     assert_traded_and_sound(home.home)
 

@@ -24,12 +24,14 @@ from tbot_bot.config.paths import Home
 from tbot_bot.control.unix_socket import SocketAddress
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+#: A busy machine takes its time, and waiting longer costs nothing when things go well.
+PATIENCE = 3
 PASSWORD = "correct horse battery staple"
 
 
 def wait_for(what: Callable[[], Any], timeout_s: float = 30.0, describe: Callable[[], str] = str) -> Any:
     """Return the first true answer of `what`; fail after `timeout_s`."""
-    deadline = time.monotonic() + timeout_s
+    deadline = time.monotonic() + timeout_s * PATIENCE
     while time.monotonic() < deadline:
         found = what()
         if found:

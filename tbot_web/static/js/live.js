@@ -27,6 +27,7 @@ function exchange(part) {
   if (!present || before.get(part.id) === part.outerHTML || isSelected(present)) return;
   before.set(part.id, part.outerHTML);
   const focused = pathTo(present, document.activeElement);
+  const address = focused && document.activeElement.getAttribute("href");
   const opened = new Set([...present.querySelectorAll("details[open][id]")].map((details) => details.id));
   const scrolls = scrollables(present).map((element) => [element.scrollLeft, element.scrollTop]);
   present.replaceWith(document.adoptNode(part));
@@ -34,7 +35,9 @@ function exchange(part) {
   scrollables(part).forEach((element, index) => {
     if (scrolls[index]) [element.scrollLeft, element.scrollTop] = scrolls[index];
   });
-  if (focused) follow(part, focused)?.focus({ preventScroll: true });
+  // a link is known by its address, wherever it stands now
+  const same = address && part.querySelector(`a[href=${JSON.stringify(address)}]`);
+  if (focused) (same ?? follow(part, focused))?.focus({ preventScroll: true });
 }
 
 const scrollables = (part) => [part, ...part.querySelectorAll(".scroll")];

@@ -84,7 +84,6 @@ def test_a_line_that_is_being_written_waits_for_its_end(path: Path) -> None:
     assert shown(ask(path, after=page.after)) == ["half"]
 
 
-@pytest.mark.xfail(strict=True, reason="paging backwards shows the half line, and following begins in its middle")
 def test_a_line_that_is_being_written_is_not_shown_in_halves(path: Path) -> None:
     fill(path, line(0))
     fill(path, '{"event": "ha', end="")
