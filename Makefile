@@ -6,7 +6,7 @@ run: setup
 	@exec $(PYTHON) -m tbot_bot.control.launch
 
 test: setup-dev
-	@exec $(PYTHON) -m pytest
+	@exec scripts/test.sh
 
 check: setup-dev
 	@scripts/check.sh
