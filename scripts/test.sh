@@ -9,4 +9,9 @@ if [ -w "$memory" ] && [ "$(df --output=avail "$memory" | tail -n 1)" -gt "$need
     PYTEST_DEBUG_TEMPROOT=$memory
     export PYTEST_DEBUG_TEMPROOT
 fi
-exec .venv/bin/python -m pytest "$@"
+if [ $# -gt 0 ]; then
+    exec .venv/bin/python -m pytest "$@"
+fi
+.venv/bin/python -m pytest --ignore tests/integration --ignore tests/browser
+# whole systems one at a time, so that their clocks are not held up by each other
+exec .venv/bin/python -m pytest -n 0 tests/integration tests/browser

@@ -20,18 +20,15 @@ def rounds(request: pytest.FixtureRequest) -> Rounds:
     return lambda short, many: many if full else short
 
 
-@pytest.hookimpl(tryfirst=True)  # the groups must stand before they are read
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Whole systems are tested one at a time, so that their clocks are not held up by each other.
+    """A whole system that fails for want of time is tried again, twice at most, and is reported as tried again.
 
-    They also share two cores with a browser and a disk with everything: what fails for want of time is tried again,
-    twice at most, and is reported as tried again. Every other file stays together on one worker. Full counts take as
-    long as they take; a hang still ends.
+    It shares two cores with a browser, and the disk with everything. Full counts take as long as they take; a hang
+    still ends.
     """
     for item in items:
         whole = item.path.parent.name in {"integration", "browser"}
         if whole:
             item.add_marker(pytest.mark.flaky(reruns=2))
-        item.add_marker(pytest.mark.xdist_group("whole systems" if whole else str(item.path)))
         if config.getoption("--soak") and item.get_closest_marker("soak"):
             item.add_marker(pytest.mark.timeout(3600))
