@@ -17,8 +17,10 @@ from tbot_bot.api.control import ClosingReport
 from tbot_bot.control.floor import Floor
 from tbot_bot.control.foundation import Foundation
 from tbot_bot.control.lifecycle import WINDOWS, Lifecycle
+from tbot_bot.control.market_view import Seen
 from tbot_bot.control.trading_day import TradingDay
 from tbot_bot.domain.gate import GateConditions
+from tbot_bot.domain.intents import Window
 from tbot_bot.domain.lifecycle import CLOSING, RUNNING, TRANSITIONS, State, require_transition
 from tbot_bot.domain.time import from_rfc3339
 from tbot_bot.monitoring.log_book import LogBook
@@ -168,7 +170,7 @@ class Conductor:
         """How long a triggered kill switch cannot be reset yet."""
         closed = self._record.fact(_KILL_CLOSED)
         if closed is None:
-            return timedelta(0)
+            return KILL_RESET_HOLD if self.kill_triggered() is not False else timedelta(0)
         return max(timedelta(0), datetime.fromisoformat(closed) + KILL_RESET_HOLD - self._clock.now())
 
     # what is due
@@ -181,6 +183,8 @@ class Conductor:
             if self.kill_triggered() and State.EMERGENCY in TRANSITIONS[state] and not self._record.fact(_KILL_CLOSED):
                 self._begin_closing(State.EMERGENCY, self._kill_reason or "kill switch pulled", "kill switch")
                 self._kill_reason = None
+            elif state is State.ERROR:
+                self._hold_kill()
             elif state in CLOSING:
                 self._advance_closing()
             elif state in RUNNING:
@@ -274,6 +278,11 @@ class Conductor:
             return
         self._finish_closing("strategy book is flat", "runner")
 
+    def _hold_kill(self) -> None:
+        """A kill in the error state closes nothing, so its hold begins as soon as it is seen."""
+        if self.kill_triggered() is not False and not self._record.fact(_KILL_CLOSED):
+            self._record.set_fact(_KILL_CLOSED, self._clock.now().isoformat())
+
     def _finish_closing(self, reason: str, actor: str) -> None:
         if self._lifecycle.state is State.EMERGENCY:
             self._record.set_fact(_KILL_CLOSED, self._clock.now().isoformat())
@@ -305,10 +314,13 @@ class Conductor:
         with self._lock:
             self.day.minute(seen)
             if self._bot_may_trade and self._lifecycle.state in WINDOWS:
-                target = State(seen.window.value)
-                self._lifecycle.follow_window(
-                    target, f"strategy {seen.strategy}" if seen.strategy else "no window open"
-                )
+                self._lifecycle.follow_window(*self._due_in(seen))
+
+    def _due_in(self, seen: Seen) -> tuple[State, str]:
+        """The state of this moment and why: exits that outlast their window are managed until the close."""
+        if seen.window is Window.IDLE and seen.is_open and self.floor.records.open_trades():
+            return State.MONITORING, "exits are still worked"
+        return State(seen.window.value), f"strategy {seen.strategy}" if seen.strategy else "no window open"
 
     def session(self, told: TellSession) -> None:
         """A session opened or closed, or the feed ended."""

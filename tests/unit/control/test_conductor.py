@@ -111,6 +111,22 @@ def test_a_bot_that_is_gone_is_not_traded_for(stage: Stage) -> None:
     assert stage.floor.view.seen.marks
 
 
+def test_exits_that_outlast_their_window_are_still_monitored(stage: Stage) -> None:
+    stage.trade()
+    stage.enter()
+    stage.tell_market(window="idle")
+    assert stage.lifecycle.state is State.MONITORING
+    assert stage.lifecycle.reason == "exits are still worked"
+    stage.tell_market(window="idle", is_open=False)
+    assert stage.lifecycle.state is State.IDLE
+
+
+def test_a_flat_book_is_idle_outside_the_windows(stage: Stage) -> None:
+    stage.trade()
+    stage.tell_market(window="idle")
+    assert stage.lifecycle.state is State.IDLE
+
+
 # when broker and books disagree
 
 
@@ -369,6 +385,20 @@ def test_a_reset_leaves_the_error_state(stage: Stage) -> None:
     assert stage.lifecycle.state is State.ERROR
     stage.conductor.reset("ada")
     assert stage.lifecycle.state is State.STOPPED
+
+
+def test_a_kill_in_the_error_state_is_held_as_long(stage: Stage) -> None:
+    stage.lifecycle.move(State.ERROR, "something broke")
+    assert stage.conductor.reset_hold_left() == timedelta(0)
+    stage.floor.kill_switch.trigger("ada")
+    assert stage.conductor.reset_hold_left() == KILL_RESET_HOLD
+    stage.tick(0)
+    stage.tick(59)
+    assert stage.conductor.reset_hold_left() == timedelta(seconds=1)
+    stage.tick(1)
+    assert stage.conductor.reset_hold_left() == timedelta(0)
+    stage.conductor.reset("ada")
+    assert stage.conductor.kill_triggered() is False
 
 
 def test_a_switch_that_cannot_be_read_blocks_and_does_not_close(stage: Stage) -> None:
