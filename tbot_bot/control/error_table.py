@@ -41,6 +41,8 @@ _TABLE: tuple[tuple[type[Exception], int, str, str], ...] = (
     (OperationalError, 503, "The disk or a database refused to write", _FREE_SPACE),
     (OSError, 503, "The disk refused to write", _FREE_SPACE),
 )
+#: The codes of errors that are not ours: their classes' names and texts may change and may tell too much.
+_FOREIGN: dict[type[Exception], str] = {OperationalError: "database_unavailable", OSError: "disk_unavailable"}
 
 
 def to_problem(error: Exception) -> Problem | None:
@@ -61,8 +63,9 @@ def to_problem(error: Exception) -> Problem | None:
         )
     for kind, status, title, next_step in _TABLE:
         if isinstance(error, kind):
-            detail = "" if isinstance(error, OperationalError | OSError) else str(error)
-            return Problem(status=status, code=_code(error), title=title, detail=detail, next_step=next_step)
+            ours = _FOREIGN.get(kind)
+            code, detail = (ours, "") if ours else (_code(error), str(error))
+            return Problem(status=status, code=code, title=title, detail=detail, next_step=next_step)
     return None
 
 

@@ -32,7 +32,8 @@ from tbot_bot.trading.kill_switch import KillLatchedError, KillSwitchError
 DISK_FULL = OperationalError("INSERT INTO user VALUES ('hash')", {}, sqlite3.OperationalError("disk is full"))
 
 ROWS: list[tuple[Exception, int, str]] = [
-    (FileNotFoundError("gone"), 503, "file_not_found"),
+    (FileNotFoundError("gone"), 503, "disk_unavailable"),
+    (OSError(28, "No space left on device"), 503, "disk_unavailable"),
     (WrongCredentialsError(), 401, "wrong_credentials"),
     (SetupTokenRefusedError(), 401, "setup_token_refused"),
     (SessionEndedError(), 401, "session_ended"),
@@ -49,7 +50,7 @@ ROWS: list[tuple[Exception, int, str]] = [
     (UsersUnavailableError("disk"), 503, "users_unavailable"),
     (SecretStoreError("no space"), 503, "secret_store"),
     (RotationError("no space"), 503, "rotation"),
-    (DISK_FULL, 503, "operational"),
+    (DISK_FULL, 503, "database_unavailable"),
 ]
 
 
