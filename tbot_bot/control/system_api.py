@@ -16,9 +16,9 @@ from pydantic import ValidationError
 from tbot_bot.api.errors import ApiError, Problem
 from tbot_bot.api.model import Message
 from tbot_bot.api.sessions import Verdict
+from tbot_bot.api.unix_socket import SocketAddress
 from tbot_bot.api.verbs import BODY_LIMIT, VERBS, Call, Verb
 from tbot_bot.control.error_table import to_problem
-from tbot_bot.control.unix_socket import SocketAddress
 from tbot_bot.domain.ids import is_request_id
 
 log = structlog.get_logger("system_api")

@@ -8,7 +8,7 @@ from pathlib import Path
 from threading import Lock, Thread
 from typing import Any
 
-from tbot_bot.brokers.sim.address import short_address
+from tbot_bot.api.unix_socket import SocketAddress
 from tbot_bot.brokers.sim.wire import WireError, from_line, to_line
 from tbot_bot.domain.broker import OrderRefusedError
 from tbot_bot.venue.service import MarketService, MarketStoppedError
@@ -30,8 +30,8 @@ class VenueServer:
         path.unlink(missing_ok=True)
         before = os.umask(0o177)
         try:
-            with short_address(path) as address:
-                self._listener.bind(address)
+            with SocketAddress(path) as address:
+                self._listener.bind(address.short)
         finally:
             os.umask(before)
         self._listener.listen()

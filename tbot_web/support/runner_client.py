@@ -10,7 +10,6 @@ Every failure is an ApiError that a page can show:
 
 from __future__ import annotations
 
-import os
 import secrets
 import threading
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from pydantic import ValidationError
 
 from tbot_bot.api.errors import ApiError, Problem, runner_unreachable
 from tbot_bot.api.model import Message, Nothing
+from tbot_bot.api.unix_socket import SocketAddress
 from tbot_bot.api.verbs import VERBS, Call, Verb
 from tbot_bot.domain.ids import is_request_id
 from tbot_web.support import cookies
@@ -40,34 +40,24 @@ _BROKEN = (httpx2.RemoteProtocolError, httpx2.ReadError, httpx2.WriteError)
 
 @dataclass(frozen=True, slots=True)
 class _Line:
-    """Connections to the socket in one folder, named through the folder's descriptor.
+    """Connections to the socket in one folder."""
 
-    The kernel takes at most 108 bytes for a Unix socket's path; the descriptor makes a short path of any.
-    """
-
-    folder: int
+    address: SocketAddress
     client: httpx2.Client
 
     @classmethod
     def open(cls, socket_path: Path) -> _Line:
-        folder = os.open(socket_path.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        address = SocketAddress(socket_path)
         transport = httpx2.HTTPTransport(
-            uds=f"/proc/self/fd/{folder}/{socket_path.name}",
+            uds=address.short,
             verify=False,  # a Unix socket speaks no TLS; this only saves loading certificates
             limits=httpx2.Limits(max_connections=_CONNECTIONS_MAX, keepalive_expiry=_KEEP_ALIVE_S),
         )
-        return cls(folder, httpx2.Client(transport=transport, base_url="http://runner", trust_env=False))
-
-    def leads_to(self, folder: Path) -> bool:
-        """Whether the descriptor still is the folder at that path."""
-        try:
-            return os.path.samestat(os.fstat(self.folder), folder.stat())
-        except OSError:
-            return False
+        return cls(address, httpx2.Client(transport=transport, base_url="http://runner", trust_env=False))
 
     def close(self) -> None:
         self.client.close()
-        os.close(self.folder)
+        self.address.close()
 
 
 class RunnerClient:
@@ -124,7 +114,7 @@ class RunnerClient:
     def _line(self) -> _Line:
         """The line to the folder as it is now; an older one stays open for whoever is still using it."""
         with self._lock:
-            if not self._lines or not self._lines[-1].leads_to(self._path.parent):
+            if not self._lines or not self._lines[-1].address.leads_to(self._path.parent):
                 self._lines.append(_Line.open(self._path))
             return self._lines[-1]
 

@@ -20,8 +20,8 @@ from typing import IO, Any, Self
 import httpx2
 
 from tbot_bot.api.sealing import seal
+from tbot_bot.api.unix_socket import SocketAddress
 from tbot_bot.config.paths import Home
-from tbot_bot.control.unix_socket import SocketAddress
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 #: A busy machine takes its time, and waiting longer costs nothing when things go well.
@@ -91,8 +91,7 @@ class RunningHome:
 
     def _listens(self) -> bool:
         """Whether someone is behind the socket: one that was killed leaves its name behind."""
-        address = SocketAddress(self.home.runner_socket)
-        with contextlib.closing(address), socket.socket(socket.AF_UNIX) as probe:
+        with SocketAddress(self.home.runner_socket) as address, socket.socket(socket.AF_UNIX) as probe:
             return probe.connect_ex(address.short) == 0
 
     def end(self, number: int = signal.SIGTERM) -> int:

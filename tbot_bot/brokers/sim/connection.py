@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tbot_bot.brokers.sim.address import short_address
+from tbot_bot.api.unix_socket import SocketAddress
 from tbot_bot.brokers.sim.wire import WireError, from_line, to_line
 from tbot_bot.domain.broker import BrokerError, BrokerUnavailableError, OrderRefusedError
 
@@ -21,8 +21,8 @@ class Connection:
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             self._socket.settimeout(timeout_s)
-            with short_address(path) as address:
-                self._socket.connect(address)
+            with SocketAddress(path) as address:
+                self._socket.connect(address.short)
             self._reader = self._socket.makefile("rb")
         except OSError as error:
             self._socket.close()

@@ -23,6 +23,7 @@ from tbot_bot.api.model import Message
 from tbot_bot.api.permissions import Role
 from tbot_bot.api.sealing import seal
 from tbot_bot.api.settings import Configuration, TradingSettings
+from tbot_bot.api.unix_socket import SocketAddress
 from tbot_bot.api.verbs import VERBS, Call
 from tbot_bot.config.paths import Home
 from tbot_bot.config.secret_creation import create_secrets
@@ -31,7 +32,6 @@ from tbot_bot.control.judge import CallJudge
 from tbot_bot.control.lifecycle import Lifecycle
 from tbot_bot.control.requests import Requests
 from tbot_bot.control.system_api import Caller, Handler, SystemApi
-from tbot_bot.control.unix_socket import SocketAddress
 from tbot_bot.control.unsealer import Unsealer
 from tbot_bot.domain.audit import AuditEntry, AuditFilter
 from tbot_bot.domain.identity import NewUser

@@ -16,9 +16,9 @@ from tbot_bot.api.model import Message, Nothing
 from tbot_bot.api.sessions import SessionStatus, Verdict
 from tbot_bot.api.setup import WebKeys
 from tbot_bot.api.trades import AskTrade
+from tbot_bot.api.unix_socket import SocketAddress
 from tbot_bot.api.verbs import BODY_LIMIT, VERBS, Call, Verb
 from tbot_bot.control.system_api import Caller, SystemApi
-from tbot_bot.control.unix_socket import SocketAddress
 from tests.unit.control.backstage import Client, handlers_with, serving
 
 US = frozenset({os.getuid()})
