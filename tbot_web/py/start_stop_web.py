@@ -60,8 +60,8 @@ _VERBS = {
     Act.SIGN_RESIDUALS: "control.sign_residuals",
     Act.RESET: "control.reset",
 }
-#: How long the record of a kill may hold the kill up.
-_RECORD_TIMEOUT_S = 1.0
+#: How long the record of a kill may hold up the answer, and the preview of one its confirmation.
+_KILL_WAITS_S = 1.0
 
 
 class ActBody(ActRequest):
@@ -160,7 +160,8 @@ def _state() -> ControlState:
 
 
 def _preview(act: Act) -> Preview:
-    preview: Preview = runner().call("control.preview", AskPreview(act=act))
+    timeout_s = _KILL_WAITS_S if act is Act.KILL else None
+    preview: Preview = runner().call("control.preview", AskPreview(act=act), timeout_s=timeout_s)
     return preview
 
 
@@ -209,18 +210,18 @@ def _stop(asked: Asked) -> ActOutcome:
 
 
 def _kill(asked: Asked) -> ActOutcome:
-    _record_kill(asked)
     try:
         found = flags.pull_kill(_flags(), {"request_id": asked.request_id})
     except OSError as error:
         raise _not_written(error) from error
+    _record_kill(asked)
     if found is KillPulled.ALREADY:
         return ActOutcome(state="", message="The kill switch was already triggered; positions are being flattened.")
     return ActOutcome(state="", message="Kill switch triggered: entries are blocked, positions are being flattened.")
 
 
 def _record_kill(asked: Asked) -> None:
-    """Have the runner record who pulled it, if it answers at once; a kill waits for nobody longer than that."""
+    """Have the runner record who pulled it; the answer waits for that no longer than a moment."""
 
     @copy_current_request_context
     def record() -> None:
@@ -230,7 +231,7 @@ def _record_kill(asked: Asked) -> None:
 
     thread = threading.Thread(target=record, daemon=True)
     thread.start()
-    thread.join(_RECORD_TIMEOUT_S)
+    thread.join(_KILL_WAITS_S)
 
 
 def _record(act: Act, asked: Asked) -> None:

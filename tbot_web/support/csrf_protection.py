@@ -23,8 +23,8 @@ from tbot_web.support.home import Home
 from tbot_web.support.requests import wants_json
 from tbot_web.support.runner_client import RunnerClient
 
-#: Keys are handed out at once or not at all; a kill must not wait for them.
-_TIMEOUT_S = 2.0
+#: Keys are handed out at once or not at all; whoever has keys does not let a kill wait for newer ones.
+_TIMEOUT_S, _HURRIED_S = 2.0, 0.5
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -63,7 +63,7 @@ class Keyring:
         if self.ready and epoch is not None and epoch == self._issued.epoch:
             return
         try:
-            keys: WebKeys = self._client.call("web.keys", timeout_s=_TIMEOUT_S)
+            keys: WebKeys = self._client.call("web.keys", timeout_s=_HURRIED_S if self.ready else _TIMEOUT_S)
         except ApiError:
             return  # whoever needs the runner next is told that it is silent
         with self._lock:

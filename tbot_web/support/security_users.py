@@ -20,7 +20,7 @@ from tbot_web.support.page import Page
 from tbot_web.support.session_manager import caller, verified_recently
 
 #: How long an act that must work without the runner waits to learn that it is gone.
-_HURRIED_S = 1.0
+_HURRIED_S = 0.5
 View = TypeVar("View", bound=Callable[..., Any])
 
 
@@ -116,11 +116,11 @@ def _exists(refused: MethodNotAllowed) -> bool:
 
 
 def _judged(need: Need) -> Verdict:
+    recent = verified_recently() if need.even_without_runner else None
     try:
-        return caller(_HURRIED_S if need.even_without_runner else None)
+        return caller(_HURRIED_S if recent else None)
     except ApiError as error:
-        recent = verified_recently() if error.problem.code == "runner_unreachable" else None
-        if recent is None or not need.even_without_runner:
+        if recent is None or error.problem.code != "runner_unreachable":
             raise
         g.caller = recent
         return recent

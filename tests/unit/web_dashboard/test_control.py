@@ -14,6 +14,7 @@ from tbot_bot.api.errors import ApiError
 from tbot_bot.api.model import Nothing
 from tbot_bot.api.permissions import Role
 from tbot_bot.api.sessions import SteppedUp
+from tests.support.running import wait_for
 from tests.unit.web.canned import PASSWORD, RUNNER_GONE, CannedRunner
 from tests.unit.web.pages import Browser
 from tests.unit.web_dashboard import documents
@@ -152,6 +153,33 @@ class TestKill:
         assert answer.status_code == 200
         assert time.monotonic() - began < 4
         assert (flags / "control_kill.flag").exists()
+
+    def test_a_runner_that_hangs_altogether_does_not_hold_it_up(
+        self, runner: CannedRunner, operator: Browser, flags: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        token = operator.token("/control/confirm/kill")
+        release, pulled = threading.Event(), []
+
+        def hang(*_: Any) -> Any:
+            release.wait(10)
+            raise ApiError.of(503, "late", "Too late")
+
+        monkeypatch.setattr(runner, "judge", hang)
+        runner.special["web.keys"] = hang
+        runner.bump()
+        began = time.monotonic()
+        thread = threading.Thread(
+            target=lambda: pulled.append(
+                operator.http.post("/control/api/kill", json={}, headers={"X-CSRFToken": token}).status_code
+            )
+        )
+        thread.start()
+        wait_for((flags / "control_kill.flag").exists, 10)
+        taken = time.monotonic() - began
+        thread.join()
+        release.set()
+        assert taken < 2
+        assert pulled == [200]
 
     @RUNNER_GONE
     def test_it_works_without_the_runner(self, runner: CannedRunner, operator: Browser, flags: Path) -> None:
