@@ -15,6 +15,7 @@ from tbot_bot.config.key_generation import prepare_keys
 from tbot_bot.config.paths import Home
 from tbot_bot.config.rotation import RotationService
 from tbot_bot.config.secret_creation import BOT_IDENTITY, read_configuration, read_trading_settings
+from tbot_bot.control.damage import AUDIT, CONTROL, SECRETS, USERS, Inspection
 from tbot_bot.domain.time import Clock
 from tbot_bot.identity.login import LogIn
 from tbot_bot.identity.passwords import PasswordHasher
@@ -49,40 +50,55 @@ class Epoch:
 class Foundation:
     """Opens a home: makes generation 0 and the audit's first entry on an empty one, verifies both on any other.
 
-    Raises SecretStoreError, RotationError or AuditUnavailableError when the home is not as we left it: then nothing
-    may be served from it.
+    Raises HomeDamagedError when the home is not as we left it: then nothing may be served from it. A disk that is full
+    or fails raises what it always does (OSError, OperationalError, StoreUnreadableError, AuditUnavailableError,
+    UsersUnavailableError).
     """
 
     def __init__(self, home: Home, clock: Clock, *, state: Callable[[], str], password_cost: int) -> None:
         self.home = home
         self.clock = clock
         self.epoch = Epoch(home.epoch)
-        self.record = ControlStore(open_sqlite(home.control_database))
         self.secrets = GenerationStore(home.storage, clock=clock, filesystem=Filesystem())
-        recovery = prepare_keys(self.secrets)
-        audit_engine = open_sqlite(home.audit_database)
-        migrate(audit_engine, "audit")
-        self.audit = AuditTrail(SqliteAuditStore(audit_engine), clock, self._sign, state)
+        inspection = Inspection(clock)
+        with inspection.of(SECRETS):
+            prepare_keys(self.secrets)
+        inspection.require_none()  # the keys sign and seal all the rest
+        with inspection.of(CONTROL):
+            self.record = ControlStore(open_sqlite(home.control_database))
+        with inspection.of(AUDIT):
+            self._open_audit(state)
+        inspection.require_none()
+        with inspection.of(USERS):
+            self._open_users(password_cost)
+        inspection.require_none()
+        with inspection.of(SECRETS):
+            self.generation = self.rotation.verify_at_start()
+        inspection.require_none()
+
+    def _open_audit(self, state: Callable[[], str]) -> None:
+        engine = open_sqlite(self.home.audit_database)
+        migrate(engine, "audit")
+        self.audit = AuditTrail(SqliteAuditStore(engine), self.clock, self._sign, state)
         with self.secrets.current() as pinned:
             self.audit.genesis(pinned.checkpoint_key().public_key)
-        users_engine = open_sqlite(home.users_database)
-        migrate(users_engine, "users")
-        store = SqliteUserStore(users_engine)
+
+    def _open_users(self, password_cost: int) -> None:
+        engine = open_sqlite(self.home.users_database)
+        migrate(engine, "users")
+        store, audit, clock, changed = SqliteUserStore(engine), self.audit, self.clock, self.epoch.bump
         hasher = PasswordHasher(cost=password_cost)
         throttle = Throttle(store, clock)
-        changed = self.epoch.bump
-        self.users = Users(store, hasher, throttle, self.audit, clock, changed=changed)
-        self.sessions = Sessions(store, hasher, throttle, self.audit, clock, changed=changed)
-        self.log_in = LogIn(store, self.sessions, hasher, throttle, self.audit, clock)
-        self.setup_tokens = SetupTokens(store, throttle, self.audit, clock)
+        self.users = Users(store, hasher, throttle, audit, clock, changed=changed)
+        self.sessions = Sessions(store, hasher, throttle, audit, clock, changed=changed)
+        self.log_in = LogIn(store, self.sessions, hasher, throttle, audit, clock)
+        self.setup_tokens = SetupTokens(store, throttle, audit, clock)
         self.rotation = RotationService(
             self.secrets,
-            self.audit,
+            audit,
             handlers=dict.fromkeys(EFFECT_KINDS, self.users.apply_effect),
             readers=[self._note_generation],
         )
-        self.generation = self.rotation.verify_at_start()
-        self.debris_removed = recovery.removed
 
     def offer_setup_token(self) -> None:
         """While there is no administrator, put a setup token where only the runner's user can read it."""

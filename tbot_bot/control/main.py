@@ -24,6 +24,7 @@ from tbot_bot.config.paths import Home
 from tbot_bot.config.rotation import RotationError
 from tbot_bot.control.clock import WallClock
 from tbot_bot.control.conductor import Conductor
+from tbot_bot.control.damage import HomeDamagedError
 from tbot_bot.control.exit_codes import UNHELPABLE
 from tbot_bot.control.flags import PROVISION, START, STOP, Flag, FlagFolder
 from tbot_bot.control.foundation import Foundation
@@ -343,7 +344,7 @@ def main() -> int:
             signal.signal(number, runner.stop)
         watch(runner.stop)
         return runner.run()
-    except (HomeTakenError, SecretStoreError, RotationError, AuditUnavailableError) as error:
+    except (HomeTakenError, HomeDamagedError, SecretStoreError, RotationError, AuditUnavailableError) as error:
         sys.stderr.write(f"Cannot start: {error}\n")
         return UNHELPABLE
     except (OSError, OperationalError, UsersUnavailableError) as error:

@@ -168,10 +168,15 @@ def _make_ledger(made: Backstage) -> None:
     database.close()
 
 
+def furnished_home(root: Path) -> Home:
+    """The home of `furnished`, with nothing open in it."""
+    shutil.copytree(_template(), root, symlinks=True)
+    return Home(root)
+
+
 def furnished(root: Path) -> Backstage:
     """A home that is configured, stopped, and has a user of every role, called like it."""
-    shutil.copytree(_template(), root, symlinks=True)
-    return Backstage(root)
+    return Backstage(furnished_home(root).root)
 
 
 class Client:

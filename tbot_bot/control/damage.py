@@ -1,0 +1,101 @@
+"""What is not as the system left it, found when a home is opened.
+
+HomeDamagedError   the home cannot be opened: it holds what the system did not leave there
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from alembic.util import CommandError
+from sqlalchemy.exc import SQLAlchemyError
+
+from tbot_bot.api.backups import Finding
+from tbot_bot.audit.keys import KeyRefusedError
+from tbot_bot.config.rotation import (
+    EffectFailedError,
+    GenerationMismatchError,
+    GenerationRolledBackError,
+    GenerationUnauditedError,
+)
+from tbot_bot.domain.audit import AuditUnavailableError
+from tbot_bot.domain.identity import UsersUnavailableError
+from tbot_bot.domain.time import Clock, to_rfc3339
+from tbot_bot.storage.engine import is_damage
+from tbot_bot.storage.secret_errors import GenerationInvalidError
+
+SECRETS = "Keys and secrets"
+AUDIT = "Audit trail"
+USERS = "Users"
+CONTROL = "Control record"
+
+_RESTORE = "Nothing is served from it. Restore it from a backup, and find out who or what wrote to it."
+#: Errors that always mean damage, and those that do only when a damaged database caused them.
+_ALWAYS = (
+    GenerationInvalidError,
+    GenerationMismatchError,
+    GenerationRolledBackError,
+    GenerationUnauditedError,
+    KeyRefusedError,
+    CommandError,
+)
+_BY_CAUSE = (AuditUnavailableError, UsersUnavailableError, EffectFailedError)
+
+
+class HomeDamagedError(Exception):
+    """Something in the home was changed, lost or put back; nothing is served from it. `findings` names each."""
+
+    def __init__(self, findings: Sequence[Finding]) -> None:
+        super().__init__(" ".join(f"{one.subject}: {one.what} {one.next_step}" for one in findings))
+        self.findings = tuple(findings)
+
+
+class Inspection:
+    """Collects what is found wrong with the parts of a home, so that all of it is told at once."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self.findings: list[Finding] = []
+
+    @contextmanager
+    def of(self, subject: str) -> Iterator[None]:
+        """Note damage that shows itself in the block; a disk that is full or fails is none, and goes on."""
+        try:
+            yield
+        except (*_ALWAYS, *_BY_CAUSE, SQLAlchemyError) as error:
+            if not _shows_damage(error):
+                raise
+            self.findings.append(finding(subject, error, self._clock))
+
+    def require_none(self) -> None:
+        """Raise HomeDamagedError if anything was found so far."""
+        if self.findings:
+            raise HomeDamagedError(self.findings)
+
+
+def finding(subject: str, error: Exception, clock: Clock) -> Finding:
+    """The finding that an error tells of: its first sentence says what is wrong, the others what to do."""
+    cause = error if isinstance(error, SQLAlchemyError) else error.__cause__
+    if isinstance(cause, SQLAlchemyError):
+        why = getattr(cause, "orig", None) or cause
+        what, next_step = f"The database cannot be read as it was written: {why}.", _RESTORE
+    else:
+        first, _, rest = str(error).partition(". ")
+        what, next_step = f"{first.rstrip('.')}.", rest or _RESTORE
+    return Finding(subject=subject, what=what, next_step=next_step, found_at=to_rfc3339(clock.now()))
+
+
+def _shows_damage(error: Exception) -> bool:
+    if isinstance(error, _ALWAYS):
+        return True
+    if isinstance(error, SQLAlchemyError):
+        return is_damage(error)
+    cause = error.__cause__
+    if cause is None:
+        return isinstance(error, AuditUnavailableError)  # the chain itself is not what it should be
+    return (
+        isinstance(cause, Exception)
+        and isinstance(cause, (*_ALWAYS, *_BY_CAUSE, SQLAlchemyError))
+        and _shows_damage(cause)
+    )
