@@ -45,7 +45,10 @@ class SettingType(StrEnum):
 
 
 class FieldDescription(BaseModel):
-    """One setting as plain data; numbers and defaults are text, empty where there is none."""
+    """One setting as plain data; numbers and defaults are text, empty where there is none.
+
+    `names` are what a person reads for a choice. `fixed` says why it cannot change once the bot is set up.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -53,6 +56,7 @@ class FieldDescription(BaseModel):
     title: str
     type: SettingType
     choices: tuple[str, ...] = ()
+    names: dict[str, str] = {}
     unit: str = ""
     help: str = ""
     default: str = ""
@@ -62,6 +66,7 @@ class FieldDescription(BaseModel):
     allowed: str
     secret: bool = False
     group: str = ""
+    fixed: str = ""
 
 
 def _trimmed(value: object) -> object:
@@ -107,10 +112,13 @@ def setting(
     maximum: int | str | None = None,
     pattern: str | None = None,
     allowed: str = "",
+    names: Mapping[str, str] | None = None,
+    fixed: str = "",
 ) -> Any:
     """Declare one setting: its default, what it is for, and its bounds.
 
     `allowed` says in words what `pattern` says in symbols; for numbers and choices the words follow from the bounds.
+    `names` are what a person reads for each choice. `fixed` says why it cannot change once the bot is set up.
     """
     return Field(
         default,
@@ -119,7 +127,13 @@ def setting(
         ge=None if minimum is None else Decimal(minimum),
         le=None if maximum is None else Decimal(maximum),
         pattern=None if pattern is None else f"^(?:{pattern})$",
-        json_schema_extra={"group": group, "unit": unit, "allowed": allowed},
+        json_schema_extra={
+            "group": group,
+            "unit": unit,
+            "allowed": allowed,
+            "names": dict(names or {}),
+            "fixed": fixed,
+        },
     )
 
 
@@ -143,6 +157,8 @@ class Settings(BaseModel):
 _HOST = r"[A-Za-z0-9_](?:[A-Za-z0-9._-]{0,251}[A-Za-z0-9])?"
 _ADDRESS = r"[^@\s\x00-\x1f<>]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?"
 _CODE_WORDS = "1 to 16 capital letters and digits, a letter first"
+_IDENTITY_STAYS = "It stands in every record and folder of this bot; another identity is another home."
+_MARKET_STAYS = "The market's books began with it; another market is another home."
 
 
 class Configuration(Settings):
@@ -151,40 +167,46 @@ class Configuration(Settings):
     ENTITY_CODE: Text = setting(
         "RIGD",
         title="Entity",
-        help="Short code of the legal entity that owns the account. Fixed once provisioned.",
+        help="Short code of the legal entity that owns the account.",
         group="Identity",
         pattern=CODE.pattern,
         allowed=_CODE_WORDS,
+        fixed=_IDENTITY_STAYS,
     )
     JURISDICTION_CODE: Text = setting(
         "US",
         title="Jurisdiction",
-        help="Where the entity is taxed and supervised. Fixed once provisioned.",
+        help="Where the entity is taxed and supervised.",
         group="Identity",
         pattern=CODE.pattern,
         allowed=_CODE_WORDS,
+        fixed=_IDENTITY_STAYS,
     )
     BROKER_CODE: Text = setting(
         "SIM",
         title="Broker",
-        help="SIM is the embedded simulated market. Fixed once provisioned; another broker is another home.",
+        help="Where orders go. The embedded simulated market needs no account.",
         group="Identity",
         pattern=CODE.pattern,
         allowed="the code of a broker, in capital letters",
+        fixed=_IDENTITY_STAYS,
     )
     BOT_ID: Text = setting(
         "001",
         title="Bot number",
-        help="Tells the bots of one entity apart. Fixed once provisioned.",
+        help="Tells the bots of one entity apart.",
         group="Identity",
         pattern=BOT_ID.pattern,
         allowed="1 to 16 capital letters and digits",
+        fixed=_IDENTITY_STAYS,
     )
     SIM_FEED: Literal["synthetic", "replay"] = setting(
         "synthetic",
         title="Price feed",
         help="Synthetic prices are generated from the seed; a replay plays recorded bars from a folder.",
         group="Simulated market",
+        names={"synthetic": "Synthetic prices", "replay": "Replay of recorded bars"},
+        fixed=_MARKET_STAYS,
     )
     SIM_REPLAY_DIR: Text = setting(
         "",
@@ -197,7 +219,7 @@ class Configuration(Settings):
     SIM_SPEED: Exact = setting(
         Decimal(120),
         title="Market speed",
-        help="How much faster than the wall clock the market runs. Can be changed later.",
+        help="How much faster than the wall clock the market runs.",
         group="Simulated market",
         unit="market seconds per second",
         minimum=1,
@@ -210,6 +232,7 @@ class Configuration(Settings):
         group="Simulated market",
         minimum=0,
         maximum=2**31 - 1,
+        fixed=_MARKET_STAYS,
     )
     SIM_STARTING_CASH: Exact = setting(
         Decimal(100000),
@@ -219,6 +242,7 @@ class Configuration(Settings):
         unit="USD",
         minimum=1000,
         maximum=1_000_000_000,
+        fixed=_MARKET_STAYS,
     )
     SMTP_HOST: Text = setting(
         "",
@@ -244,7 +268,6 @@ class Configuration(Settings):
         title="Mail password",
         help="Stored encrypted, never shown again.",
         group="Mail",
-        allowed="text",
     )
     SMTP_FROM: Text = setting(
         "",
@@ -255,7 +278,11 @@ class Configuration(Settings):
         allowed="a mail address like bot@example.org",
     )
     SMTP_SECURITY: Literal["starttls", "tls", "none"] = setting(
-        "starttls", title="Mail encryption", help="None only for a server on this machine.", group="Mail"
+        "starttls",
+        title="Mail encryption",
+        help="None only for a server on this machine.",
+        group="Mail",
+        names={"starttls": "STARTTLS", "tls": "TLS from the start", "none": "None"},
     )
 
     @property
@@ -271,14 +298,14 @@ class Configuration(Settings):
             (
                 self.SIM_FEED == "replay" and not self.SIM_REPLAY_DIR,
                 "SIM_REPLAY_DIR",
-                "must name a folder when SIM_FEED is replay",
+                "must name a folder: the price feed is a replay",
             ),
             (bool(self.SMTP_FROM or login) and not self.SMTP_HOST, "SMTP_HOST", "is needed to send mail"),
-            (bool(self.SMTP_HOST) and not self.SMTP_FROM, "SMTP_FROM", "is needed when SMTP_HOST is given"),
-            (login and not password, "SMTP_PASSWORD", "is needed when SMTP_USER is given"),
-            (password and not login, "SMTP_USER", "is needed when SMTP_PASSWORD is given"),
+            (bool(self.SMTP_HOST) and not self.SMTP_FROM, "SMTP_FROM", "is needed, since a mail server is named"),
+            (login and not password, "SMTP_PASSWORD", "is needed, since a mail user is named"),
+            (password and not login, "SMTP_USER", "is needed, since a mail password is given"),
         )
-        return {name: f"{name} {message}" for wrong, name, message in checks if wrong}
+        return {name: f"{_title(type(self), name)} {message}" for wrong, name, message in checks if wrong}
 
 
 class TradingSettings(Settings):
@@ -366,16 +393,19 @@ def values(settings: Settings) -> dict[str, str]:
 
 
 def _messages(model: type[Settings], error: ValidationError) -> dict[str, str]:
-    allowed = {description.name: description.allowed for description in describe(model)}
+    allowed = {each.name: f"{each.title} must be {each.allowed}" for each in describe(model)}
     messages: dict[str, str] = {}
     for problem in error.errors(include_url=False, include_input=False):
         if problem["type"] == "conflict":
             messages.update(problem["ctx"]["fields"])
             continue
         name = str(problem["loc"][0])
-        words = allowed.get(name)
-        messages[name] = f"{name} must be {words}" if words else f"{name} is not a setting"
+        messages[name] = allowed.get(name, f"{name} is not a setting")
     return messages
+
+
+def _title(model: type[Settings], name: str) -> str:
+    return model.model_fields[name].title or name
 
 
 def _describe(name: str, field: FieldInfo) -> FieldDescription:
@@ -389,6 +419,7 @@ def _describe(name: str, field: FieldInfo) -> FieldDescription:
         title=field.title or name,
         type=kind,
         choices=choices,
+        names=stated["names"],
         unit=stated["unit"],
         help=field.description or "",
         default="" if secret else _text(field.default),
@@ -398,6 +429,7 @@ def _describe(name: str, field: FieldInfo) -> FieldDescription:
         allowed=stated["allowed"] or _allowed(kind, choices, low, high, stated["unit"]),
         secret=secret,
         group=stated["group"],
+        fixed=stated["fixed"],
     )
 
 
@@ -423,6 +455,8 @@ def _allowed(kind: SettingType, choices: tuple[str, ...], low: str, high: str, u
         return f"one of {', '.join(choices)}"
     if kind is SettingType.BOOLEAN:
         return "true or false"
+    if kind is SettingType.SECRET:
+        return "text"
     whole = "a whole number " if kind is SettingType.INTEGER else ""
     return f"{whole}between {low} and {high} {unit}".rstrip()
 

@@ -77,7 +77,7 @@ class Step(Message):
     title: str = Field(description="The step in words.")
     status: StepStatus = Field(description="Where it stands.")
     detail: str = Field(default="", description="What was done, or why it failed and what to do.")
-    seconds: float | None = Field(default=None, description="How long it took.")
+    seconds: float | None = Field(default=None, description="How long it took, or has been taking.")
 
 
 class Progress(Message):
@@ -87,13 +87,14 @@ class Progress(Message):
     steps: list[Step] = Field(description="Every step, in order.")
     failed: bool = Field(description="Whether a step failed.")
     done: bool = Field(description="Whether all are done.")
+    elapsed_s: int | None = Field(default=None, description="Whole seconds since the first step; null before it.")
 
 
 class RegisterAdmin(Message):
-    """The first administrator; `sealed` holds `password`."""
+    """The first administrator; `sealed` holds `password`, and `confirm_password` where a person typed it twice."""
 
-    username: str = Field(max_length=64)
-    email: str = Field(max_length=320)
+    username: str = Field(max_length=1024)
+    email: str = Field(max_length=1024)
     sealed: str
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime, timedelta
 
 import structlog
 
@@ -93,12 +93,19 @@ class Provisioning:
     def progress(self) -> Progress:
         """How far the set-up is."""
         known = {step.name: step for step in self._record.steps()}
-        steps = [_shown(planned, known.get(planned.name)) for planned in self._steps]
+        now = self._foundation.clock.now()
+        steps = [_shown(planned, known.get(planned.name), now) for planned in self._steps]
+        failed = any(step.status is StepStatus.FAILED for step in steps)
+        done = all(step.status is StepStatus.DONE for step in steps)
+        began = min((step.started_at for step in known.values() if step.started_at), default=None)
+        ended = max((step.ended_at for step in known.values() if step.ended_at), default=now)
+        until = ended if failed or done else now
         return Progress(
             state=self._lifecycle.state,
             steps=steps,
-            failed=any(step.status is StepStatus.FAILED for step in steps),
-            done=all(step.status is StepStatus.DONE for step in steps),
+            failed=failed,
+            done=done,
+            elapsed_s=None if began is None else (until - began) // timedelta(seconds=1),
         )
 
     def _do(self, step: _Planned) -> None:
@@ -188,10 +195,11 @@ class Provisioning:
             time.sleep(POLL_S)
 
 
-def _shown(planned: _Planned, known: StepRecord | None) -> Step:
+def _shown(planned: _Planned, known: StepRecord | None, now: datetime) -> Step:
     if known is None:
         return Step(name=planned.name, title=planned.title, status=StepStatus.WAITING)
-    took = known.ended_at - known.started_at if known.ended_at and known.started_at else None
+    at_work = known.started_at is not None and known.status != StepStatus.WAITING
+    took = (known.ended_at or now) - known.started_at if at_work and known.started_at else None
     return Step(
         name=planned.name,
         title=planned.title,

@@ -121,7 +121,7 @@ class SetupVerbs:
         params = {"username": asked.username, "email": asked.email}
         secret = self._unsealer.open(caller, "register.first_admin", asked.sealed, params)
         effect, codes = self._foundation.users.prepare_first_admin(
-            asked.username, asked.email, secret.get("password", "")
+            asked.username, asked.email, secret.get("password", ""), secret.get("confirm_password")
         )
         committed = self._foundation.rotation.rotate(
             dict,
@@ -141,7 +141,7 @@ class SetupVerbs:
 def _checked(chosen: Configuration) -> tuple[Configuration, dict[str, str]]:
     """Look at what only this machine can tell: whether the broker is there and the replay can be played."""
     if chosen.BROKER_CODE not in BROKERS:
-        return chosen, {"BROKER_CODE": f"BROKER_CODE must be one of {', '.join(BROKERS)}."}
+        return chosen, {"BROKER_CODE": f"Broker must be one of {', '.join(BROKERS)}."}
     if chosen.SIM_FEED != "replay":
         return chosen, {}
     folder = Path(chosen.SIM_REPLAY_DIR).expanduser().absolute()

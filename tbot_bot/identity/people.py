@@ -29,11 +29,12 @@ def email_problem(email: str) -> str | None:
     return "An email address has the form name@example.org, without spaces, at most 64 characters before the @."
 
 
-def registration_problems(username: str, email: str, password: str) -> dict[str, str]:
-    """What is wrong with each field of a registration; empty if nothing is."""
+def registration_problems(username: str, email: str, password: str, again: str) -> dict[str, str]:
+    """What is wrong with each field of a registration, all at once; `again` is the password as it was repeated."""
     problems = {
         "username": username_problem(username),
         "email": email_problem(email),
         "password": password_problem(password, username, email),
+        "confirm_password": None if again == password else "The two passwords differ; type the same one twice.",
     }
     return {field: problem for field, problem in problems.items() if problem is not None}

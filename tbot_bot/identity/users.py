@@ -64,15 +64,18 @@ class Users:
         """How many of a user's recovery codes are unused."""
         return self._store.recovery_codes_left(user_id)
 
-    def prepare_first_admin(self, username: str, email: str, password: str) -> tuple[dict[str, Any], list[str]]:
+    def prepare_first_admin(
+        self, username: str, email: str, password: str, again: str | None = None
+    ) -> tuple[dict[str, Any], list[str]]:
         """The effect that makes the first administrator, and the recovery codes to show once.
 
-        Raises AdminExistsError, and InvalidInputError with a message for each wrong field.
+        `again` is the password as a person repeated it, None for a program that has no need to. Raises
+        AdminExistsError, and InvalidInputError with a message for each wrong field.
         """
         if self._store.admin_exists():
             raise AdminExistsError
         username, email = username.strip(), email.strip()
-        problems = registration_problems(username, email, password)
+        problems = registration_problems(username, email, password, password if again is None else again)
         if problems:
             raise InvalidInputError(problems)
         codes = new_recovery_codes()

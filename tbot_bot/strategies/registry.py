@@ -26,7 +26,7 @@ def parse_parameters(settings: Mapping[str, Mapping[str, str]]) -> dict[str, Str
     parsed: dict[str, StrategyParameters] = {}
     for strategy in STRATEGIES:
         params, wrong = validate(strategy.parameters, settings.get(strategy.name, {}))
-        messages += wrong.values()
+        messages += [f"{name}: {message}" for name, message in wrong.items()]
         if params is not None:
             parsed[strategy.name] = params
     if messages:

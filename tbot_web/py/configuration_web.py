@@ -190,10 +190,10 @@ def _shown_page() -> Page:
 
 def _groups(form: ConfigurationForm) -> list[tuple[str, list[FieldDescription]]]:
     """The declared fields by group; of the brokers only those that are there."""
-    codes = tuple(broker.code for broker in form.brokers)
+    names = {broker.code: f"{broker.name} ({broker.code})" for broker in form.brokers}
+    brokers = {"type": "choice", "choices": tuple(names), "names": names}
     fields = [
-        field.model_copy(update={"type": "choice", "choices": codes}) if field.name == "BROKER_CODE" else field
-        for field in describe(Configuration)
+        field.model_copy(update=brokers) if field.name == "BROKER_CODE" else field for field in describe(Configuration)
     ]
     return [(group, list(members)) for group, members in groupby(fields, lambda field: field.group)]
 

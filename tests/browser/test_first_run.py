@@ -73,6 +73,7 @@ def register(ada: Watched) -> list[str]:
         page.get_by_label("Password", exact=True).fill("short")
         page.get_by_label("Password again").fill("other")
         page.get_by_role("button", name="Register the administrator").click()
+        expect(page.locator("[aria-invalid=true]")).to_have_count(3)
         expect(page.locator("[aria-invalid=true]").first).to_be_focused()
         expect(page.get_by_label("Username")).to_have_value("ada")
         expect(page.get_by_label("Password", exact=True)).to_have_value("")

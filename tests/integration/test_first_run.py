@@ -9,6 +9,7 @@ from zipfile import ZipFile
 
 import pytest
 
+from tbot_bot.api.settings import Configuration, describe
 from tbot_bot.config.paths import Home
 from tbot_bot.control.clock import WallClock
 from tbot_bot.domain.lifecycle import State
@@ -102,7 +103,8 @@ HOSTILE = {
 def test_a_hostile_value_is_told_at_its_field_and_not_repeated(fresh: RunningHome, field: str, value: str) -> None:
     fields = submit(fresh, **{field: value})
     assert set(fields) == {field}
-    assert fields[field].startswith(f"{field} must be")
+    titles = {one.name: one.title for one in describe(Configuration)}
+    assert fields[field].startswith(f"{titles[field]} must be")
     assert value == "" or value not in fields[field]
 
 

@@ -71,6 +71,8 @@ def test_fields_are_described_as_plain_data() -> None:
     assert (speed.unit, speed.default) == ("market seconds per second", "120")
     feed = described(Configuration)["SIM_FEED"]
     assert (feed.type, feed.choices) == (SettingType.CHOICE, ("synthetic", "replay"))
+    assert feed.names == {"synthetic": "Synthetic prices", "replay": "Replay of recorded bars"}
+    assert feed.fixed.startswith("The market's books began with it")
     password = described(Configuration)["SMTP_PASSWORD"]
     assert (password.type, password.secret, password.default) == (SettingType.SECRET, True, "")
     assert described(TradingSettings)["DEFENSE_MODE_ACTIVE"].type is SettingType.BOOLEAN
@@ -80,26 +82,26 @@ def test_fields_are_described_as_plain_data() -> None:
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [
-        ("SIM_SPEED", "0.5", "SIM_SPEED must be between 1 and 36000 market seconds per second"),
-        ("SIM_SPEED", "1e3", "SIM_SPEED must be between 1 and 36000 market seconds per second"),
-        ("SIM_SPEED", "NaN", "SIM_SPEED must be between 1 and 36000 market seconds per second"),
-        ("SIM_SPEED", "٣", "SIM_SPEED must be between 1 and 36000 market seconds per second"),
-        ("SIM_SEED", "1_0", "SIM_SEED must be a whole number between 0 and 2147483647"),
-        ("SIM_SEED", "7.0", "SIM_SEED must be a whole number between 0 and 2147483647"),
-        ("SIM_SEED", "-1", "SIM_SEED must be a whole number between 0 and 2147483647"),
-        ("SIM_STARTING_CASH", "999.99", "SIM_STARTING_CASH must be between 1000 and 1000000000 USD"),
-        ("SMTP_PORT", "", "SMTP_PORT must be a whole number between 1 and 65535"),
-        ("SIM_FEED", "live", "SIM_FEED must be one of synthetic, replay"),
-        ("ENTITY_CODE", "rigd", "ENTITY_CODE must be 1 to 16 capital letters and digits, a letter first"),
-        ("ENTITY_CODE", "", "ENTITY_CODE must be 1 to 16 capital letters and digits, a letter first"),
-        ("BOT_ID", "../1", "BOT_ID must be 1 to 16 capital letters and digits"),
+        ("SIM_SPEED", "0.5", "Market speed must be between 1 and 36000 market seconds per second"),
+        ("SIM_SPEED", "1e3", "Market speed must be between 1 and 36000 market seconds per second"),
+        ("SIM_SPEED", "NaN", "Market speed must be between 1 and 36000 market seconds per second"),
+        ("SIM_SPEED", "٣", "Market speed must be between 1 and 36000 market seconds per second"),
+        ("SIM_SEED", "1_0", "Seed must be a whole number between 0 and 2147483647"),
+        ("SIM_SEED", "7.0", "Seed must be a whole number between 0 and 2147483647"),
+        ("SIM_SEED", "-1", "Seed must be a whole number between 0 and 2147483647"),
+        ("SIM_STARTING_CASH", "999.99", "Starting cash must be between 1000 and 1000000000 USD"),
+        ("SMTP_PORT", "", "Mail port must be a whole number between 1 and 65535"),
+        ("SIM_FEED", "live", "Price feed must be one of synthetic, replay"),
+        ("ENTITY_CODE", "rigd", "Entity must be 1 to 16 capital letters and digits, a letter first"),
+        ("ENTITY_CODE", "", "Entity must be 1 to 16 capital letters and digits, a letter first"),
+        ("BOT_ID", "../1", "Bot number must be 1 to 16 capital letters and digits"),
         (
             "SIM_REPLAY_DIR",
             "/a\nb",
-            "SIM_REPLAY_DIR must be the path of a folder, absolute or from where the bot was started",
+            "Replay folder must be the path of a folder, absolute or from where the bot was started",
         ),
-        ("SMTP_FROM", "bot", "SMTP_FROM must be a mail address like bot@example.org"),
-        ("SMTP_HOST", "a b", "SMTP_HOST must be a host name or address"),
+        ("SMTP_FROM", "bot", "Sender address must be a mail address like bot@example.org"),
+        ("SMTP_HOST", "a b", "Mail server must be a host name or address"),
         ("ENTITY_CODE_2", "X", "ENTITY_CODE_2 is not a setting"),
     ],
 )
@@ -128,6 +130,15 @@ def test_each_wrong_field_has_its_message_and_no_value_is_repeated() -> None:
 )
 def test_settings_do_not_contradict_each_other(raw: dict[str, str], wrong: set[str]) -> None:
     assert messages(Configuration, **raw).keys() == wrong
+
+
+def test_a_contradiction_names_the_fields_as_the_form_does() -> None:
+    assert messages(Configuration, SIM_FEED="replay") == {
+        "SIM_REPLAY_DIR": "Replay folder must name a folder: the price feed is a replay"
+    }
+    assert messages(Configuration, SMTP_HOST="mail") == {
+        "SMTP_FROM": "Sender address is needed, since a mail server is named"
+    }
 
 
 def test_spaces_around_a_value_are_forgiven_except_in_a_secret() -> None:

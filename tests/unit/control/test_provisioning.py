@@ -115,11 +115,26 @@ def test_after_the_last_step_it_waits_for_the_first_administrator(set_up: SetUp)
 def test_a_step_takes_its_time(set_up: SetUp) -> None:
     set_up.provisioning.begin()
     record, clock = set_up.house.foundation.record, set_up.house.clock
+    assert set_up.provisioning.progress().elapsed_s is None
     record.mark_step("identity", "running", "", clock.now())
-    assert set_up.provisioning.progress().steps[0].seconds is None
-    clock.move(seconds=3)
+    clock.move(seconds=2)
+    assert timing(set_up) == (2.0, 2)
+    clock.move(seconds=1)
     record.mark_step("identity", "done", "", clock.now())
-    assert set_up.provisioning.progress().steps[0].seconds == 3.0
+    clock.move(seconds=4)
+    assert timing(set_up) == (3.0, 7)
+    record.mark_step("keys", "failed", "no disk", clock.now())
+    clock.move(minutes=1)
+    assert timing(set_up) == (3.0, 7)  # nothing is at work
+    set_up.provisioning.retry()
+    assert set_up.provisioning.progress().steps[1].seconds is None
+    assert timing(set_up) == (3.0, 67)
+
+
+def timing(set_up: SetUp) -> tuple[float | None, int | None]:
+    """How long the first step took, and all so far."""
+    progress = set_up.provisioning.progress()
+    return progress.steps[0].seconds, progress.elapsed_s
 
 
 # the steps at a market

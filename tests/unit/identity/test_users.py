@@ -89,6 +89,16 @@ def test_wrong_fields_are_named(empty: House, username: str, email: str, passwor
     assert all(part in refused.value.fields[field] for field, part in wrong.items())
 
 
+def test_all_mistakes_of_a_registration_are_told_at_once(empty: House) -> None:
+    with pytest.raises(InvalidInputError) as refused:
+        empty.users.prepare_first_admin("", "", "short", "other")
+    assert refused.value.fields.keys() == {"username", "email", "password", "confirm_password"}
+    assert "differ" in refused.value.fields["confirm_password"]
+    with pytest.raises(InvalidInputError) as refused:
+        empty.users.prepare_first_admin("alice", "alice@example.org", PASSWORD, "")
+    assert refused.value.fields.keys() == {"confirm_password"}
+
+
 def test_a_changed_password_is_in_force_when_it_is_applied(house: House) -> None:
     here, elsewhere = house.enter().session_id, house.enter().session_id
     house.clock.move(minutes=1)

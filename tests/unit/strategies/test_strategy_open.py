@@ -252,5 +252,5 @@ def test_parameters_are_read_by_strategy() -> None:
 
 
 def test_wrong_parameters_are_all_named() -> None:
-    with pytest.raises(StrategySettingsError, match="no strategy named later; OPEN_REWARD_RISK must be"):
+    with pytest.raises(StrategySettingsError, match="no strategy named later; OPEN_REWARD_RISK: Target must be"):
         parse_parameters({"open": {"OPEN_REWARD_RISK": "many"}, "later": {}})

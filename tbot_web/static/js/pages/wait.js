@@ -5,10 +5,22 @@ const silent = document.getElementById("silent");
 
 const get = (address) => fetch(address, { headers: { "X-Poll": "1" }, cache: "no-store", redirect: "manual" });
 
-const replaceProgress = async (answer) => {
+// Exchanges only what differs, so that the mark of the step at work turns on evenly and the bar grows.
+const follow = (shown, fresh) => {
+  if (shown.isEqualNode(fresh)) return;
+  if (shown.tagName !== fresh.tagName || shown.children.length !== fresh.children.length) {
+    shown.replaceWith(document.adoptNode(fresh));
+    return;
+  }
+  for (const { name, value } of fresh.attributes) shown.setAttribute(name, value);
+  const parts = [...fresh.children];
+  if (parts.length) parts.forEach((part, index) => follow(shown.children[index], part));
+  else shown.textContent = fresh.textContent;
+};
+
+const followProgress = async (answer) => {
   const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").getElementById("progress");
-  const shown = document.getElementById("progress");
-  if (fresh && fresh.outerHTML !== shown.outerHTML) shown.replaceWith(document.adoptNode(fresh));
+  if (fresh) follow(document.getElementById("progress"), fresh);
 };
 
 const look = async () => {
@@ -19,7 +31,7 @@ const look = async () => {
       return;
     }
     const answer = await get("/configuration/wait");
-    if (answer.ok) await replaceProgress(answer);
+    if (answer.ok) await followProgress(answer);
     silent.hidden = status === "ok";
   } catch {
     silent.hidden = false;
