@@ -14,6 +14,7 @@ import structlog
 
 from tbot_bot.accounting.coa_utils_ledger import create_chart
 from tbot_bot.api.setup import Progress, Step, StepStatus
+from tbot_bot.api.wording import counted
 from tbot_bot.control.conductor import Conductor
 from tbot_bot.control.floor import Floor
 from tbot_bot.control.foundation import Foundation
@@ -145,7 +146,7 @@ class Provisioning:
     def _calendar(self) -> str:
         sessions = build(SYNTHETIC_FIRST_DAY)
         self._record.replace_calendar(sessions)
-        return f"{len(sessions)} sessions from {sessions[0].day} to {sessions[-1].day}"
+        return f"{counted(len(sessions), 'session')} from {sessions[0].day} to {sessions[-1].day}"
 
     def _ledger(self) -> str:
         identity = self._foundation.configuration().identity

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from tbot_bot.api.control import Act, Preview, PreviewLine
+from tbot_bot.api.wording import counted, kill_words
 from tbot_bot.domain.accounts import FUNCTIONAL_CURRENCY
 from tbot_bot.domain.lifecycle import CLOSING, PHASES, RUNNING, TRANSITIONS, Phase, State
 from tbot_bot.domain.money import Money, Price, round_half_even, total
@@ -63,7 +64,7 @@ def preview(act: Act, facts: PreviewFacts) -> Preview:
         refusal=plan.refusal,
         title=plan.title,
         sentence=plan.sentence,
-        effects=[*map(_capital, plan.effects), *(_unknown_prices(facts) if plan.shows_positions else [])],
+        effects=[*plan.effects, *(_unknown_prices(facts) if plan.shows_positions else [])],
         positions=positions,
         orders=orders,
         gross_value=None if gross is None else str(gross),
@@ -94,7 +95,7 @@ def _start(facts: PreviewFacts) -> _Plan:
         "The kill switch is armed and the strategies run.",
     ]
     if facts.trades:
-        effects.append(f"{_count(len(facts.trades), 'open position')} taken over.")
+        effects.append(f"{_are(len(facts.trades), 'open position')} taken over.")
     return _Plan(refusal, "Start trading", "Start the strategies.", effects, shows_positions=True)
 
 
@@ -103,9 +104,11 @@ def _pause(facts: PreviewFacts) -> _Plan:
     if facts.paused:
         refusal = "Trading is paused already."
     entries = sum(record.role is OrderRole.ENTRY for record in facts.working)
-    effects = ["No new entry is sent.", f"{_count(len(facts.trades), 'open position')} managed and closed as usual."]
+    effects = ["No new entry is sent."]
+    if facts.trades:
+        effects.append(f"{_are(len(facts.trades), 'open position')} managed and closed as usual.")
     if entries:
-        effects.append(f"{_count(entries, 'working entry', 'working entries')} not cancelled and may still fill.")
+        effects.append(f"{_are(entries, 'working entry', 'working entries')} not cancelled and may still fill.")
     sentence = "Hold back new entries until trading is resumed."
     return _Plan(refusal, "Pause entries", sentence, effects, shows_positions=True, shows_orders=True)
 
@@ -141,7 +144,7 @@ def _kill(facts: PreviewFacts) -> _Plan:
     if facts.trades and facts.market_open is False:
         effects.append("The market is closed: positions stay open until it opens.")
     return _Plan(
-        refusal, "Trigger the kill switch", _close_sentence(facts), effects, shows_positions=True, shows_orders=True
+        refusal, kill_words(len(facts.trades)), _close_sentence(facts), effects, shows_positions=True, shows_orders=True
     )
 
 
@@ -157,7 +160,7 @@ def _cancel_closing(facts: PreviewFacts) -> _Plan:
 def _sign_residuals(facts: PreviewFacts) -> _Plan:
     refusal = "" if facts.state in CLOSING else "Nothing is being closed, so there is nothing to sign."
     effects = ["The bot is stopped with these positions open.", "Nothing watches them until trading is started."]
-    sentence = f"Accept that {_count(len(facts.trades), 'position')} left open."
+    sentence = f"Accept that {_are(len(facts.trades), 'position') if facts.trades else 'no position is'} left open."
     return _Plan(refusal, "Sign what is left open", sentence, effects, shows_positions=True)
 
 
@@ -184,9 +187,10 @@ _PLANS: dict[Act, Callable[[PreviewFacts], _Plan]] = {
 
 
 def _closing_effects(facts: PreviewFacts) -> list[str]:
+    orders, positions = len(facts.working), len(facts.trades)
     return [
-        f"{_count(len(facts.working), 'working order')} cancelled.",
-        f"{_count(len(facts.trades), 'open position')} closed at the market.",
+        f"{_are(orders, 'working order')} cancelled." if orders else "No working order to cancel.",
+        f"{_are(positions, 'open position')} closed at the market." if positions else "No open position to close.",
     ]
 
 
@@ -195,7 +199,7 @@ def _close_sentence(facts: PreviewFacts) -> str:
         return "No position is open."
     gross = _gross(facts)
     worth = "worth unknown" if gross is None else f"about {round_half_even(gross.decimal, 2):,} {FUNCTIONAL_CURRENCY}"
-    return f"Close {len(facts.trades)} position{'' if len(facts.trades) == 1 else 's'}, {worth}."
+    return f"Close {counted(len(facts.trades), 'position')}, {worth}."
 
 
 def _gross(facts: PreviewFacts) -> Money | None:
@@ -222,16 +226,10 @@ def _order_line(record: OrderRecord, marks: Mapping[str, Price]) -> PreviewLine:
     )
 
 
-def _count(number: int, one: str, many: str = "") -> str:
-    """`1 position is`, `2 positions are`, `no position is`."""
-    if number == 0:
-        return f"no {one} is"
-    return f"1 {one} is" if number == 1 else f"{number} {many or one + 's'} are"
+def _are(number: int, one: str, many: str = "") -> str:
+    """`1 position is`, `2 positions are`."""
+    return f"{counted(number, one, many)} {'is' if number == 1 else 'are'}"
 
 
 def _words(state: State) -> str:
     return state.replace("_", " ")
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]

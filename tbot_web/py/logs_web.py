@@ -13,6 +13,7 @@ from tbot_bot.api.logs import AskLog, LogLine, LogName, LogNames, LogPage
 from tbot_bot.api.permissions import Permission
 from tbot_web.support.openapi import documented
 from tbot_web.support.page import WATCH, Page
+from tbot_web.support.requests import one_of, refused_filter, whole_number
 from tbot_web.support.runner_client import runner
 from tbot_web.support.utils_web import Answer, attempt, download, failed_panel, json_answer
 
@@ -49,20 +50,16 @@ class Filter:
     @classmethod
     def of_request(cls) -> Filter:
         """Read the query; a malformed one is refused with what is allowed."""
-        wrong = {}
-        level = request.args.get("level") or None
-        if level is not None and level not in LEVELS:
-            wrong["level"] = f"level must be one of {', '.join(LEVELS)}"
-        limit = request.args.get("limit", _LINES, type=int)
-        if not 1 <= limit <= _LINES_MAX:
-            wrong["limit"] = f"limit must be between 1 and {_LINES_MAX}"
         text = request.args.get("text", "").strip()
         if len(text) > 200:  # noqa: PLR2004 - the bound of AskLog.text
-            wrong["text"] = "text must have at most 200 characters"
-        if wrong:
-            raise ApiError.of(400, "bad_filter", "This filter cannot be applied", fields=wrong)
-        before, after = (request.args.get(name, type=int) for name in ("before", "after"))
-        return cls(level, text or None, before, after, limit)
+            raise refused_filter("text", "text must have at most 200 characters")
+        return cls(
+            level=one_of("level", LEVELS, None),
+            text=text or None,
+            before=whole_number("before", None, 0),
+            after=whole_number("after", None, 0),
+            limit=whole_number("limit", _LINES, 1, _LINES_MAX),
+        )
 
     def ask(self, name: str) -> AskLog:
         """What to ask the runner."""

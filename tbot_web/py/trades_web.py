@@ -10,13 +10,14 @@ from urllib.parse import urlencode
 from flask import Blueprint, Response, jsonify, render_template, request
 from pydantic import Field
 
-from tbot_bot.api.errors import ApiError, Problem
+from tbot_bot.api.errors import Problem
 from tbot_bot.api.lifecycle import Phase
 from tbot_bot.api.permissions import Permission
 from tbot_bot.api.trades import AskTrade, AskTrades, TradeDetail, TradePage, TradeRow
 from tbot_web.support import trade_view
 from tbot_web.support.openapi import documented
 from tbot_web.support.page import WATCH, Page
+from tbot_web.support.requests import one_of, refused_filter, whole_number
 from tbot_web.support.runner_client import runner
 from tbot_web.support.utils_web import Answer, attempt, csv_response, failed_panel, json_answer
 
@@ -34,7 +35,7 @@ PAGE = Page(
 )
 blueprint = Blueprint("trades", __name__)
 
-_PAGE_MAX, _EXPORT_MAX = 500, 100_000
+_PAGE, _PAGE_MAX, _EXPORT_MAX = 50, 500, 100_000
 
 
 class TradesQuery(AskTrades):
@@ -64,18 +65,16 @@ class Filter:
     def of_request(cls) -> Filter:
         """Read the query; what cannot be a filter is refused with what is allowed."""
         asked = {name: value.strip() for name, value in request.args.items() if value.strip()}
-        sort, order = asked.get("sort", "opened_at"), asked.get("order", "desc")
-        wrong = {}
-        if sort not in trade_view.SORTED_BY:
-            wrong["sort"] = f"sort must be one of {', '.join(trade_view.SORTED_BY)}"
-        if order not in ("asc", "desc"):
-            wrong["order"] = "order must be asc or desc"
         if not _is_day(asked.get("day")):
-            wrong["day"] = "day must be a date like 2026-10-03"
-        if wrong:
-            raise ApiError.of(400, "bad_filter", "This filter cannot be applied", fields=wrong)
-        symbol = asked.get("symbol", "").upper() or None
-        return cls(symbol, asked.get("strategy"), asked.get("day"), sort, order, asked.get("cursor"))
+            raise refused_filter("day", "day must be a date like 2026-10-03")
+        return cls(
+            symbol=asked.get("symbol", "").upper() or None,
+            strategy=asked.get("strategy"),
+            day=asked.get("day"),
+            sort=one_of("sort", trade_view.SORTED_BY, "opened_at"),
+            order=one_of("order", ("asc", "desc"), "desc"),
+            cursor=asked.get("cursor"),
+        )
 
     @property
     def narrows(self) -> bool:
@@ -107,7 +106,7 @@ def show() -> Answer:
         chosen=chosen,
         trade_view=trade_view,
         opened=attempt(lambda: _open(chosen)),
-        closed=attempt(lambda: _closed(chosen, 50)),
+        closed=attempt(lambda: _closed(chosen, _PAGE)),
     )
 
 
@@ -129,11 +128,9 @@ def export() -> Response:
 def rows() -> Response:
     """Closed trades newest first, or with `state=open` the open ones."""
     chosen = Filter.of_request()
-    if request.args.get("state") == "open":
+    limit = whole_number("limit", _PAGE, 1, _PAGE_MAX)
+    if one_of("state", ("open", "closed"), "closed") == "open":
         return jsonify(items=[trade.model_dump() for trade in _open(chosen)], next=None)
-    limit = request.args.get("limit", 50, type=int)
-    if not 1 <= limit <= _PAGE_MAX:
-        raise ApiError.of(400, "bad_limit", "The limit is out of range", f"It may be 1 to {_PAGE_MAX}.")
     return json_answer(_closed(chosen, limit))
 
 

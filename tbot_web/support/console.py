@@ -9,6 +9,7 @@ from tbot_bot.api.control import Act, ControlState
 from tbot_bot.api.lifecycle import Phase
 from tbot_bot.api.permissions import Permission
 from tbot_bot.api.status import BotStatus
+from tbot_bot.api.wording import counted, kill_words
 from tbot_web.support import figures
 from tbot_web.support.page import GROUPS, Page
 
@@ -84,15 +85,7 @@ def banners(bot: BotStatus | None, state: ControlState | None) -> list[Banner]:
 def _label(act: Act, open_positions: int | None) -> str:
     if act is not Act.KILL:
         return _LABELS[act]
-    if open_positions is None:
-        return "Kill: flatten all…"
-    if open_positions == 0:
-        return "Kill: lock trading…"
-    return f"Kill: flatten {_positions(open_positions)}…"
-
-
-def _positions(count: int) -> str:
-    return f"{count} position" if count == 1 else f"{count} positions"
+    return f"{kill_words(open_positions)}…"
 
 
 def _look(act: Act) -> str:
@@ -127,6 +120,7 @@ def _state_banners(state: ControlState, bot: BotStatus | None) -> list[Banner]:
         good = f" It was last well in state {state.last_good_state}." if state.last_good_state else ""
         found.append(Banner("bad", "warning", f"The bot stopped with an error: {state.error.rstrip('.')}.{good}"))
     if state.closing and state.closing.ended_at and state.closing.residuals:
-        left, when = len(state.closing.residuals), figures.moment(state.closing.ended_at, "time")
-        found.append(Banner("warn", "warning", f"Closing ended at {when} UTC with {_positions(left)} left open."))
+        left = counted(len(state.closing.residuals), "position")
+        when = figures.moment(state.closing.ended_at, "time")
+        found.append(Banner("warn", "warning", f"Closing ended at {when} UTC with {left} left open."))
     return found

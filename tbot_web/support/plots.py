@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from tbot_bot.api.status import DayResult, EquityPoint
+from tbot_bot.api.wording import counted
 from tbot_bot.domain.money import round_half_even, to_decimal
 from tbot_web.support import figures
 
@@ -50,4 +51,4 @@ def days_sentence(days: Sequence[DayResult]) -> str:
         return "No session has ended yet."
     amounts = [to_decimal(day.pnl) for day in days]
     up, down = sum(amount > 0 for amount in amounts), sum(amount < 0 for amount in amounts)
-    return f"{len(days)} sessions: {up} with a profit, {down} with a loss."
+    return f"{counted(len(days), 'session')}: {up} with a profit, {down} with a loss."

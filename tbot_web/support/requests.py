@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
+from typing import TypeVar
+
 from flask import Request, request
 
+from tbot_bot.api.errors import ApiError
+
+Default = TypeVar("Default")
+_NUMBER = re.compile(r"-?[0-9]{1,18}")
 #: Plain documents for programs, outside of any `/api`.
 _FOR_PROGRAMS = frozenset({"/healthz", "/readyz", "/metrics"})
 #: The one page under `/api`.
@@ -28,3 +36,28 @@ def is_navigation() -> bool:
 def is_framed() -> bool:
     """Whether the answer goes into a frame."""
     return request.headers.get("Sec-Fetch-Dest") in {"iframe", "frame"}
+
+
+def whole_number(name: str, default: Default, least: int, most: int | None = None) -> int | Default:
+    """A whole number of the query, `default` without it; anything else is refused with what is allowed."""
+    text = request.args.get(name, "").strip()
+    if not text:
+        return default
+    number = int(text) if _NUMBER.fullmatch(text) else None
+    if number is None or number < least or (most is not None and number > most):
+        bounds = f"from {least} to {most}" if most is not None else f"from {least}"
+        raise refused_filter(name, f"{name} must be a whole number {bounds}")
+    return number
+
+
+def one_of(name: str, allowed: Sequence[str], default: Default) -> str | Default:
+    """A word of the query that is one of `allowed`, `default` without it; any other is refused."""
+    text = request.args.get(name, "").strip()
+    if text and text not in allowed:
+        raise refused_filter(name, f"{name} must be one of {', '.join(allowed)}")
+    return text or default
+
+
+def refused_filter(name: str, sentence: str) -> ApiError:
+    """A parameter of the query that cannot be applied."""
+    return ApiError.of(400, "bad_filter", "This filter cannot be applied", fields={name: f"{sentence}."})

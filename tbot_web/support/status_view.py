@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from tbot_bot.api.lifecycle import PHASES, Phase, State
 from tbot_bot.api.status import ApiHealth, BotStatus, CacheStatus, Compliance, Severity, StatusDocument
+from tbot_bot.api.wording import counted
 from tbot_web.support import figures
 from tbot_web.support.figures import Shown
 
-OK, WARN, BAD, UNKNOWN = "ok", "warn", "bad", "unknown"
+OK, WARN, BAD, OFF, UNKNOWN = "ok", "warn", "bad", "off", "unknown"
 
 _SEVERITY = {Severity.OK: OK, Severity.WARNING: WARN, Severity.CRITICAL: BAD}
 _API = {ApiHealth.HEALTHY: OK, ApiHealth.DEGRADED: WARN, ApiHealth.DOWN: BAD, ApiHealth.UNKNOWN: UNKNOWN}
@@ -45,11 +47,29 @@ def severity_kind(document: StatusDocument) -> str:
     return _SEVERITY[document.summary.overall_status]
 
 
+def running(bot: BotStatus) -> Cell:
+    """Whether it runs, which the overall status does not tell: a stopped bot is as well as a trading one."""
+    state = State(bot.state)
+    words = _state_words(bot.state)
+    if PHASES[state] is Phase.CLOSING:
+        return Cell("Running", Shown(words), WARN, bot.state_reason)
+    if state is State.STOPPED or PHASES[state] is not Phase.MAIN:
+        return Cell("Running", Shown(f"no, {words}"), BAD if state is State.ERROR else OFF, bot.state_reason)
+    if bot.paused:
+        return Cell("Running", Shown(f"yes, entries paused in {words}"), WARN, bot.pause_reason or "")
+    return Cell("Running", Shown(f"yes, {words}"), OK, bot.state_reason)
+
+
+def _state_words(state: str) -> str:
+    return state.replace("_", " ")
+
+
 def summary_cells(document: StatusDocument) -> list[Cell]:
-    """The nine fields of the System Session Summary, in the order of importance."""
+    """Whether it runs, then the nine fields of the System Session Summary, in the order of importance."""
     summary = document.summary
     active = summary.total_bots_active
     return [
+        *map(running, document.bots),
         Cell("Overall", Shown(summary.overall_status), severity_kind(document), "; ".join(summary.reasons)),
         Cell("Active strategy", Shown(summary.active_strategy)),
         Cell("Open trades", figures.whole(summary.open_trades_total), reason=NO_BOOKS),
@@ -87,8 +107,7 @@ def _money_cells(bot: BotStatus) -> list[Cell]:
 def _risk_cells(bot: BotStatus) -> list[Cell]:
     return [
         _switch("Defense mode active", on=bot.defense_mode_active, kind=WARN),
-        _armed(bot.kill_switch_armed),
-        _switch("Kill switch triggered", on=bot.kill_switch_triggered, kind=BAD),
+        *_kill_cells(bot),
         Cell("Daily loss threshold, USD", figures.money(bot.daily_loss_threshold), reason="needs the float"),
         Cell("Open positions", figures.whole(bot.open_positions), reason=NO_BOOKS),
         Cell("Max allowed trades", figures.whole(bot.max_allowed_trades), reason="settings have not been read yet"),
@@ -114,10 +133,10 @@ def _operation_cells(bot: BotStatus) -> list[Cell]:
 def bot_cells(bot: BotStatus) -> list[Cell]:
     """The card beside the plot: what is running, and whether the books agree."""
     return [
-        Cell("State", Shown(bot.state.replace("_", " ") + (", paused" if bot.paused else "")), reason=bot.state_reason),
+        Cell("State", Shown(_state_words(bot.state) + (", paused" if bot.paused else "")), reason=bot.state_reason),
         Cell("In it since, UTC", Shown(figures.moment(bot.state_since, "short"))),
         Cell("API status", Shown(api_words(bot)), _API[bot.api_status]),
-        Cell("Kill switch", kill_words(bot), BAD if bot.kill_switch_triggered else "", reason="its file is unreadable"),
+        *_kill_cells(bot),
         _tied_out(bot),
         _trial_balance(bot),
         Cell("Open orders", figures.whole(bot.open_orders), reason=NO_BOOKS),
@@ -140,15 +159,6 @@ def api_words(bot: BotStatus) -> str:
     return f"{bot.api_status}" + ("" if bot.api_latency_ms is None else f", {bot.api_latency_ms} ms")
 
 
-def kill_words(bot: BotStatus) -> Shown | None:
-    """The kill switch in words; None when its file cannot be read."""
-    if bot.kill_switch_triggered:
-        return Shown("triggered")
-    if bot.kill_switch_armed is None or bot.kill_switch_triggered is None:
-        return None
-    return Shown("armed, not triggered" if bot.kill_switch_armed else "not armed: no order can be sent")
-
-
 def market_words(bot: BotStatus, market_time: str | None) -> str:
     """The exchange's clock and session: `4 Oct 2010 10:02 New York, open, closes in 5 h 58 min`."""
     if market_time is None:
@@ -168,10 +178,20 @@ def _switch(label: str, *, on: bool | None, kind: str) -> Cell:
     return Cell(label, Shown("on" if on else "off"), kind if on else "")
 
 
-def _armed(armed: bool | None) -> Cell:  # noqa: FBT001 - the field's own three values
-    if armed is None:
-        return Cell("Kill switch armed", None, reason="its file is unreadable")
-    return Cell("Kill switch armed", Shown("yes" if armed else "no: no order can be sent"), "" if armed else WARN)
+def _kill_cells(bot: BotStatus) -> list[Cell]:
+    """Both questions, each answered by yes or no: the switch can be not armed without having been triggered."""
+    armed, triggered = bot.kill_switch_armed, bot.kill_switch_triggered
+    unreadable = "its file cannot be read"
+    return [
+        Cell("Kill switch armed", _yes_no(armed), WARN if armed is False else "",
+             "" if armed else "no order can be sent" if armed is False else unreadable),
+        Cell("Kill switch triggered", _yes_no(triggered), BAD if triggered else "",
+             unreadable if triggered is None else ""),
+    ]  # fmt: skip
+
+
+def _yes_no(value: bool | None) -> Shown | None:  # noqa: FBT001 - the field's own three values
+    return None if value is None else Shown("yes" if value else "no")
 
 
 def _tied_out(bot: BotStatus) -> Cell:
@@ -197,7 +217,7 @@ def _daily_note(bot: BotStatus) -> str:
 def _since_note(bot: BotStatus) -> str:
     if not bot.trading_since or bot.trades_ever is None:
         return "no trade has closed yet"
-    return f"since {figures.moment(bot.trading_since, 'date')}, {bot.trades_ever:,} trades"
+    return f"since {figures.moment(bot.trading_since, 'date')}, {counted(bot.trades_ever, 'trade')}"
 
 
 def _wins_note(bot: BotStatus) -> str:

@@ -12,6 +12,7 @@ from flask import Flask, Response, render_template
 
 from tbot_bot.api.errors import ApiError, Problem
 from tbot_bot.api.model import Message
+from tbot_bot.api.wording import counted, kill_words
 from tbot_web.support import figures
 from tbot_web.support.page import Page
 
@@ -28,7 +29,9 @@ def install(app: Flask) -> None:
     """Give the templates the names that base.html and _macros.html use."""
     modules = Path(app.static_folder or "") / "js" / "pages"
     present = frozenset(path.stem for path in modules.glob("*.js"))
-    app.jinja_env.globals.update(figures=figures, page_module=present.__contains__)
+    app.jinja_env.globals.update(
+        figures=figures, page_module=present.__contains__, counted=counted, kill_words=kill_words
+    )
     app.jinja_env.tests["failure"] = lambda value: isinstance(value, Problem)
 
 

@@ -139,9 +139,12 @@ def test_the_other_acts_tell_what_they_concern(busy: PreviewFacts) -> None:
     sign = preview(Act.SIGN_RESIDUALS, replace(busy, state=State.EMERGENCY))
     assert sign.sentence == "Accept that 2 positions are left open."
     assert len(sign.positions) == 2
+    assert preview(Act.KILL, busy).title == "Kill: flatten 2 positions"
     none = preview(Act.KILL, NOTHING)
+    assert none.title == "Kill: lock trading"
     assert none.sentence == "No position is open."
-    assert "No working order is cancelled." in none.effects
+    assert "No working order to cancel." in none.effects
+    assert "No open position to close." in none.effects
     assert none.gross_value == "0"
 
 

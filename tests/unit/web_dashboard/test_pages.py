@@ -63,7 +63,7 @@ class TestShell:
         runner.special["status.document"] = BROKEN
         page = admin.get("/").text
         assert "The books could not be read." in page
-        assert "Kill: flatten all…" in page
+        assert "Kill: flatten all positions…" in page
 
     def test_only_extending_counts_as_an_act(self, runner: CannedRunner, admin: Browser) -> None:
         token = admin.token("/")
@@ -233,7 +233,23 @@ class TestTrades:
             "2",
         )
         assert len(admin.get("/trades/api?state=open").json()["items"]) == 3
-        assert admin.get("/trades/api?limit=501").status_code == 400
+
+    @pytest.mark.parametrize(
+        ("query", "name", "allowed"),
+        [
+            ("limit=abc", "limit", "a whole number from 1 to 500"),
+            ("limit=501", "limit", "a whole number from 1 to 500"),
+            ("limit=0", "limit", "a whole number from 1 to 500"),
+            ("limit=1e2", "limit", "a whole number from 1 to 500"),
+            ("limit=abc&state=open", "limit", "a whole number from 1 to 500"),
+            ("state=both", "state", "one of open, closed"),
+            ("order=up", "order", "one of asc, desc"),
+        ],
+    )
+    def test_a_list_names_what_it_cannot_take(self, admin: Browser, query: str, name: str, allowed: str) -> None:
+        refused = admin.get(f"/trades/api?{query}")
+        assert (refused.status_code, refused.headers["content-type"]) == (400, "application/problem+json")
+        assert refused.json()["fields"] == {name: f"{name} must be {allowed}."}
 
 
 class TestLogs:
@@ -279,7 +295,7 @@ class TestLogs:
         runner.special["logs.names"] = BROKEN
         assert admin.get("/logs/").status_code == 500
 
-    @pytest.mark.parametrize("query", ["level=loud", "limit=0", "text=" + "x" * 201])
+    @pytest.mark.parametrize("query", ["level=loud", "limit=0", "limit=x", "before=x", "after=-1", "text=" + "x" * 201])
     def test_a_wrong_filter_is_refused(self, admin: Browser, query: str) -> None:
         assert admin.get(f"/logs/?{query}").status_code == 400
         assert admin.get(f"/logs/api/open.log?{query}").json()["code"] == "bad_filter"

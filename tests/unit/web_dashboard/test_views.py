@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from tbot_bot.api.control import Act
@@ -25,11 +27,11 @@ ADMIN, OPERATOR, VIEWER = (ROLE_PERMISSIONS[role] for role in (Role.ADMIN, Role.
 
 
 class TestStatus:
-    def test_the_summary_has_the_nine_fields(self) -> None:
+    def test_the_summary_says_whether_it_runs_and_has_the_nine_fields(self) -> None:
         labels = [cell.label for cell in status_view.summary_cells(document())]
         assert labels == [
-            "Overall", "Active strategy", "Open trades", "Bots", "In kill switch", "Defense mode", "Universe",
-            "Holdings", "Uptime",
+            "Running", "Overall", "Active strategy", "Open trades", "Bots", "In kill switch", "Defense mode",
+            "Universe", "Holdings", "Uptime",
         ]  # fmt: skip
 
     def test_the_overview_has_the_twenty_two_fields(self) -> None:
@@ -51,21 +53,41 @@ class TestStatus:
     def test_each_severity_has_its_mark(self, severity: Severity, kind: str) -> None:
         assert status_view.severity_kind(document(summary={"overall_status": severity})) == kind
 
-    def test_the_kill_switch_in_words(self) -> None:
-        words = [
-            status_view.kill_words(bot(kill_switch_armed=armed, kill_switch_triggered=pulled))
-            for armed, pulled in (
-                (True, False),
-                (False, False),
-                (False, True),
-                (None, True),
-                (None, None),
-                (True, None),
-            )
-        ]
-        assert [found and found.text for found in words] == [
-            "armed, not triggered", "not armed: no order can be sent", "triggered", "triggered", None, None,
-        ]  # fmt: skip
+    @pytest.mark.parametrize(
+        ("armed", "triggered", "words", "marks"),
+        [
+            (True, False, ["yes", "no"], ["", ""]),
+            (False, False, ["no", "no"], ["warn", ""]),
+            (False, True, ["no", "yes"], ["warn", "bad"]),
+            (None, None, [None, None], ["", ""]),
+        ],
+    )
+    def test_the_kill_switch_answers_yes_or_no(
+        self, armed: bool | None, triggered: bool | None, words: list[str | None], marks: list[str]
+    ) -> None:
+        shown = bot(kill_switch_armed=armed, kill_switch_triggered=triggered)
+        groups = dict(status_view.overview(shown))
+        for cells in (status_view.bot_cells(shown), groups["Risk and limits"]):
+            found = [cell for cell in cells if cell.label in ("Kill switch armed", "Kill switch triggered")]
+            assert [cell.shown and cell.shown.text for cell in found] == words
+            assert [cell.mark for cell in found] == marks
+            assert all(cell.reason for cell in found if cell.shown is None)
+
+    @pytest.mark.parametrize(
+        ("changes", "words", "mark"),
+        [
+            ({"state": "stopped"}, "no, stopped", "off"),
+            ({"state": "monitoring"}, "yes, monitoring", "ok"),
+            ({"state": "idle", "paused": True}, "yes, entries paused in idle", "warn"),
+            ({"state": "stopped", "paused": True}, "no, stopped", "off"),
+            ({"state": "graceful_closing_positions"}, "graceful closing positions", "warn"),
+            ({"state": "error"}, "no, error", "bad"),
+            ({"state": "shutdown"}, "no, shutdown", "off"),
+        ],
+    )
+    def test_the_first_word_says_whether_it_runs(self, changes: dict[str, Any], words: str, mark: str) -> None:
+        first = status_view.summary_cells(document(**changes))[0]
+        assert (first.label, str(first.shown), first.mark) == ("Running", words, mark)
 
     def test_the_health_light_says_whether_the_books_agree(self) -> None:
         def marks(**changes: object) -> list[str]:
@@ -116,6 +138,7 @@ class TestPlots:
     def test_the_sentences_say_what_is_drawn(self) -> None:
         said = plots.equity_sentence(plots.drawdowns(equity().items))
         assert "108,941.27 USD; the deepest drawdown was \u22124.1% on 1 Nov 2010" in said
+        assert plots.days_sentence(days(1).items) == "1 session: 0 with a profit, 1 with a loss."
         assert plots.days_sentence(days(10).items) == "10 sessions: 5 with a profit, 5 with a loss."
 
 
@@ -167,7 +190,7 @@ class TestConsole:
         assert console.controls(state, VIEWER, 0) == []
 
     def test_without_an_answer_kill_alone_is_left(self) -> None:
-        assert [found.label for found in console.controls(None, OPERATOR, None)] == ["Kill: flatten all…"]
+        assert [found.label for found in console.controls(None, OPERATOR, None)] == ["Kill: flatten all positions…"]
 
     @pytest.mark.parametrize(
         ("positions", "label"),
