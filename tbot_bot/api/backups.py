@@ -43,7 +43,7 @@ class Backup(Message):
 
     id: str = Field(description="Name of the backup.")
     kind: BackupKind = Field(description="What it holds.")
-    made_at: str = Field(description="When it was made.")
+    made_at: str = Field(description="When it was made; empty where its manifest cannot be read.")
     actor: str = Field(description="Who made the change or asked for the backup.")
     reason: str = Field(description="Why it was made.")
     generation: int | None = Field(description="Generation of the secrets in it.")
@@ -69,6 +69,12 @@ class AskBackup(Message):
     """One backup by its name."""
 
     id: str = Field(max_length=80, description="Name of the backup.")
+
+
+class AskSnapshot(Message):
+    """Make a snapshot now."""
+
+    reason: str = Field(default="", max_length=500, description="Why; shown in the list and kept in the audit trail.")
 
 
 class AskRestore(Message):

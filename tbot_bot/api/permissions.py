@@ -31,6 +31,7 @@ class Permission(StrEnum):
     METRICS_VIEW = "metrics.view"
     TRADING_CONTROL = "trading.control"  # start, pause, resume, stop, kill
     SYSTEM_RESET = "system.reset"  # leave error, reset the kill switch, sign residuals
+    BACKUPS_MANAGE = "backups.manage"  # list, make, verify, restore and purge backups
 
 
 _P = Permission

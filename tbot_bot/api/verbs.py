@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from pydantic import Field
 
-from tbot_bot.api import control, logs, sessions, setup, status, trades
+from tbot_bot.api import backups, control, logs, sessions, setup, status, trades
 from tbot_bot.api.model import Message, Nothing
 from tbot_bot.api.permissions import Permission
 from tbot_bot.domain.lifecycle import CLOSING, PHASES, Phase, State
@@ -115,6 +115,11 @@ _TABLE = (
         control.ActOutcome,
         True,
     ),
+    # backups
+    Verb("backups.list", Permission.BACKUPS_MANAGE, _LIVE | _ERROR, Nothing, backups.Backups),
+    Verb("backups.verify", Permission.BACKUPS_MANAGE, _LIVE | _ERROR, backups.AskBackup, backups.Backup),
+    Verb("backups.make", Permission.BACKUPS_MANAGE, _LIVE, backups.AskSnapshot, backups.Backup, True),
+    Verb("backups.purge", Permission.BACKUPS_MANAGE, _LIVE, backups.Purge, backups.Purged, True),
 )
 
 VERBS: dict[str, Verb] = {verb.name: verb for verb in _TABLE}

@@ -76,6 +76,11 @@ class Home:
     def backups(self) -> Path:
         return self.storage / "backups"
 
+    @property
+    def restore(self) -> Path:
+        """What the next start puts in place of the present databases."""
+        return self.storage / "restore"
+
     # venue/: the simulated market's own books
     @property
     def venue(self) -> Path:

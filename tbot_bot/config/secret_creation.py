@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import SecretStr
 
 from tbot_bot.api.settings import Configuration, Settings, TradingSettings
+from tbot_bot.domain.ids import BotIdentity
 
 BOT_IDENTITY = "bot_identity"
 BROKER = "broker"
@@ -27,6 +28,11 @@ def create_secrets(configuration: Configuration, trading: TradingSettings) -> di
 def read_configuration(categories: Mapping[str, Mapping[str, Any]]) -> Configuration:
     """Return the configuration that `create_secrets` wrote; raises pydantic's ValidationError for anything else."""
     return Configuration.model_validate({**categories[BOT_IDENTITY], **categories[BROKER], **categories[SMTP]})
+
+
+def read_identity(category: Mapping[str, Any]) -> BotIdentity:
+    """Return who the bot is, from its category alone."""
+    return BotIdentity(*(str(category[name]) for name in ("ENTITY_CODE", "JURISDICTION_CODE", "BROKER_CODE", "BOT_ID")))
 
 
 def read_trading_settings(categories: Mapping[str, Mapping[str, Any]]) -> TradingSettings:

@@ -19,6 +19,7 @@ from tbot_bot.identity.errors import (
     TooManyAttemptsError,
     WrongCredentialsError,
 )
+from tbot_bot.storage.backup_errors import BackupDamagedError, BackupError, BackupNotFoundError
 from tbot_bot.storage.secret_errors import SecretStoreError
 from tbot_bot.trading.kill_switch import KillSwitchError
 
@@ -36,6 +37,9 @@ _TABLE: tuple[tuple[type[Exception], int, str, str], ...] = (
     (BrokerError, 503, "The broker did not answer", "Positions and orders there are unchanged. Try again in a moment."),
     (AuditUnavailableError, 503, "The audit trail cannot be written", _UNCHANGED),
     (UsersUnavailableError, 503, "The users database cannot be used", _UNCHANGED),
+    (BackupNotFoundError, 404, "There is no such backup", ""),
+    (BackupDamagedError, 409, "This backup cannot be relied on", ""),
+    (BackupError, 503, "Backups cannot be made or read", ""),
     (SecretStoreError, 503, "Keys and secrets could not be changed", _UNCHANGED),
     (RotationError, 503, "Keys and secrets could not be changed", _UNCHANGED),
     (OperationalError, 503, "The disk or a database refused to write", _FREE_SPACE),

@@ -10,7 +10,7 @@ from tbot_bot.api.sessions import SessionStatus, Verdict
 from tbot_bot.api.verbs import Call, Verb
 from tbot_bot.control.foundation import Foundation
 from tbot_bot.control.lifecycle import Lifecycle
-from tbot_bot.domain.time import to_rfc3339
+from tbot_bot.domain.time import from_rfc3339, to_rfc3339
 from tbot_bot.identity.sessions import SessionVerdict
 
 
@@ -50,6 +50,25 @@ class CallJudge:
         if not call.session:
             return Verdict(status=SessionStatus.NONE, setup=setup)
         return to_answer(self._foundation.sessions.verdict(call.session, touch=touch), setup=setup)
+
+
+def require_step_up(verdict: Verdict, now: datetime) -> None:
+    """Raise ApiError unless the caller gave the password again a moment ago."""
+    until = verdict.stepped_up_until
+    if until is None or from_rfc3339(until) < now:
+        raise ApiError.of(403, "step_up_needed", "Your password is needed again", "", "Type your password below.")
+
+
+def require_typed(typed: str, wanted: str) -> None:
+    """Raise ApiError unless the name was typed that the act asks for."""
+    if typed.strip() != wanted:
+        raise ApiError.of(422, "typed_wrong", "The name does not match", fields={"typed": f"Type {wanted} to confirm."})
+
+
+def require_reason(reason: str) -> None:
+    """Raise ApiError unless a reason was given."""
+    if not reason.strip():
+        raise ApiError.of(422, "reason_missing", "A reason is needed", fields={"reason": "Say why, in a few words."})
 
 
 def to_answer(verdict: SessionVerdict, *, setup: bool = False) -> Verdict:

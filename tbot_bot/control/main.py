@@ -22,6 +22,7 @@ from tbot_bot.api.status import ErrorEvent
 from tbot_bot.audit.trail import AuditTrail
 from tbot_bot.config.paths import Home
 from tbot_bot.config.rotation import RotationError
+from tbot_bot.control.backups import Nightly, open_backups
 from tbot_bot.control.clock import WallClock
 from tbot_bot.control.conductor import Conductor
 from tbot_bot.control.damage import HomeDamagedError
@@ -36,6 +37,7 @@ from tbot_bot.control.requests import Requests
 from tbot_bot.control.status_source import StatusSource
 from tbot_bot.control.system_api import Caller, SystemApi
 from tbot_bot.control.unsealer import Unsealer
+from tbot_bot.control.verbs_backups import BackupVerbs
 from tbot_bot.control.verbs_control import START as START_VERB
 from tbot_bot.control.verbs_control import ControlVerbs
 from tbot_bot.control.verbs_dashboard import DashboardVerbs
@@ -57,6 +59,7 @@ PASSWORD_COST = 12
 _LAST_ERROR = "last_error"
 #: A person's opening of a log is one record; paging through it within this time is not another.
 LOG_READ_NOTED_FOR = timedelta(minutes=10)
+_NOTHING_TO_KEEP = SETTING_UP - {State.REGISTRATION} | {State.ERROR, State.SHUTDOWN_TRIGGERED, State.SHUTDOWN}
 #: A full or failing disk: nothing was acknowledged, and it may be over at the next turn.
 DISK_TROUBLE = (OSError, OperationalError, AuditUnavailableError)
 
@@ -83,6 +86,10 @@ class Runner:
         self._log_book.listen(self._errors.hear)
         self._provisioning = Provisioning(self._foundation, self._lifecycle, self._open_floor)
         self._flags = FlagFolder(home.flags, self._flag_refused)
+        self._backups = open_backups(
+            home, self._clock, self._foundation.secrets, self._foundation.audit, self._stopping.wait
+        )
+        self._nightly = Nightly(self._backups, lambda: self._lifecycle.state not in _NOTHING_TO_KEEP)
         self._metrics = CollectorRegistry()
         self._log_reads: dict[tuple[str, str], datetime] = {}
         self._stop_asked = False
@@ -104,6 +111,7 @@ class Runner:
             self._open_floor()
         self._api.prepare()
         threading.Thread(target=self._api.serve, name="system-api", daemon=True).start()
+        self._nightly.start()
         try:
             while not self._stopping.wait(TICK_S):
                 self._tick()
@@ -196,6 +204,7 @@ class Runner:
 
     def _shut_down(self) -> None:
         log.info("runner stopping")
+        self._nightly.stop()
         try:
             for part in (self._say_shutting_down, self._end_children, self._say_shut_down):
                 self._attempt(part)
@@ -229,7 +238,9 @@ class Runner:
         setup = SetupVerbs(self._foundation, self._lifecycle, self._provisioning, unsealer, self._requests)
         control = ControlVerbs(self._foundation, self._lifecycle, lambda: self._conductor, self._requests)
         sessions = SessionVerbs(self._foundation, unsealer)
-        handlers = setup.handlers() | sessions.handlers() | dashboard.handlers() | control.handlers()
+        backups = BackupVerbs(self._foundation, self._backups)
+        verbs = (setup, sessions, dashboard, control, backups)
+        handlers = {name: handler for each in verbs for name, handler in each.handlers().items()}
         judge = CallJudge(self._foundation, self._lifecycle)
         return SystemApi(self._home.runner_socket, handlers, judge, frozenset({os.getuid()}))
 

@@ -10,12 +10,13 @@ from tbot_bot.api.errors import ApiError
 from tbot_bot.api.model import Message, Nothing
 from tbot_bot.control.conductor import Conductor
 from tbot_bot.control.foundation import Foundation
+from tbot_bot.control.judge import require_reason, require_step_up, require_typed
 from tbot_bot.control.lifecycle import Lifecycle
 from tbot_bot.control.requests import LIFETIME, Requests
 from tbot_bot.control.system_api import Caller, Handler
 from tbot_bot.domain.audit import AuditPhase
 from tbot_bot.domain.lifecycle import State
-from tbot_bot.domain.time import from_rfc3339, to_rfc3339
+from tbot_bot.domain.time import to_rfc3339
 from tbot_bot.trading.preview import PreviewFacts, preview
 
 START = "control.start"
@@ -105,18 +106,9 @@ class ControlVerbs:
 
     def _reset(self, caller: Caller, asked: ActRequest) -> ActOutcome:
         bot = self._bot()
-        wanted = str(bot.floor.identity)
-        if asked.typed.strip() != wanted:
-            raise ApiError.of(
-                422, "typed_wrong", "The name does not match", fields={"typed": f"Type {wanted} to confirm."}
-            )
-        if not asked.reason.strip():
-            raise ApiError.of(
-                422, "reason_missing", "A reason is needed", fields={"reason": "Say why, in a few words."}
-            )
-        until = caller.verdict.stepped_up_until
-        if until is None or from_rfc3339(until) < self._foundation.clock.now():
-            raise ApiError.of(403, "step_up_needed", "Your password is needed again", "", "Type your password below.")
+        require_typed(asked.typed, str(bot.floor.identity))
+        require_reason(asked.reason)
+        require_step_up(caller.verdict, self._foundation.clock.now())
         hold = bot.reset_hold_left()
         if hold:
             seconds = ceil(hold.total_seconds())

@@ -10,7 +10,7 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.pool import QueuePool
+from sqlalchemy.pool import NullPool, QueuePool
 
 MIGRATIONS = Path(__file__).with_name("migrations")
 #: What SQLite says of a file that is not what it was; any other code is about the disk, the lock or the rights.
@@ -49,6 +49,22 @@ def open_sqlite(path: Path) -> Engine:
         connection.exec_driver_sql("BEGIN" if options.get("read_only") else "BEGIN IMMEDIATE")
 
     path.touch(mode=0o600)
+    return engine
+
+
+def open_copy(path: Path) -> Engine:
+    """Open a SQLite file that nobody writes, for reading only; nothing is locked or made beside it."""
+    address = f"sqlite:///{path.absolute().as_uri()}?mode=ro&immutable=1&uri=true"
+    engine = create_engine(address, poolclass=NullPool)
+
+    @event.listens_for(engine, "connect")
+    def _configure(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None  # transactions are ours, not the driver's
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Any) -> None:
+        connection.exec_driver_sql("BEGIN")
+
     return engine
 
 

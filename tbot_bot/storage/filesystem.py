@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import os
 import stat
 from collections.abc import Callable, Iterator
@@ -11,6 +12,7 @@ from pathlib import Path
 
 DIRECTORY_MODE = 0o700
 FILE_MODE = 0o600
+PART_SIZE = 1024 * 1024
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _LOCK = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -96,17 +98,42 @@ def create_file(filesystem: Filesystem, path: Path, data: bytes) -> None:
 
 def read_file(filesystem: Filesystem, name: str, *, dir_fd: int, size_max: int) -> bytes:
     """Read a plain private file by its name in an open folder; raises UnsafeFileError for anything else."""
-    with opened(filesystem, filesystem.open(name, _READ, dir_fd=dir_fd)) as descriptor:
-        status = filesystem.fstat(descriptor)
-        _require_private(status, stat.S_ISREG, FILE_MODE)
-        if status.st_nlink != 1:
-            raise UnsafeFileError("is linked from another place")
-        if status.st_size > size_max:
+    with _open_private(filesystem, name, dir_fd) as descriptor:
+        if filesystem.fstat(descriptor).st_size > size_max:
             raise UnsafeFileError(f"is larger than {size_max} bytes")
         parts = []
         while part := filesystem.read(descriptor, size_max):
             parts.append(part)
         return b"".join(parts)
+
+
+def hash_file(filesystem: Filesystem, name: str, *, dir_fd: int) -> tuple[str, int]:
+    """The SHA-256 (hexadecimal) and the size of a plain private file of any size; raises UnsafeFileError."""
+    digest, size = hashlib.sha256(), 0
+    with _open_private(filesystem, name, dir_fd) as descriptor:
+        while part := filesystem.read(descriptor, PART_SIZE):
+            digest.update(part)
+            size += len(part)
+    return digest.hexdigest(), size
+
+
+def copy_file(filesystem: Filesystem, name: str, target: Path, *, dir_fd: int) -> None:
+    """Copy a plain private file of an open folder to a new file and make its content durable."""
+    with (
+        _open_private(filesystem, name, dir_fd) as source,
+        opened(filesystem, filesystem.open(target, _CREATE)) as descriptor,
+    ):
+        while left := filesystem.read(source, PART_SIZE):
+            while left:
+                left = left[filesystem.write(descriptor, left) :]
+        filesystem.fsync(descriptor)
+
+
+def sync_file(filesystem: Filesystem, path: Path) -> None:
+    """Make a file durable that another hand wrote, and see that it is private."""
+    filesystem.chmod(path, FILE_MODE)
+    with opened(filesystem, filesystem.open(path, _READ)) as descriptor:
+        filesystem.fsync(descriptor)
 
 
 def open_folder(filesystem: Filesystem, path: Path | str, *, dir_fd: int | None = None, follow: bool = False) -> int:
@@ -165,6 +192,20 @@ def open_locked(filesystem: Filesystem, path: Path) -> int:
         filesystem.close(descriptor)
         raise
     return descriptor
+
+
+@contextmanager
+def _open_private(filesystem: Filesystem, name: str, dir_fd: int) -> Iterator[int]:
+    with opened(filesystem, filesystem.open(name, _READ, dir_fd=dir_fd)) as descriptor:
+        require_plain_file(filesystem.fstat(descriptor))
+        yield descriptor
+
+
+def require_plain_file(status: os.stat_result) -> None:
+    """Raise UnsafeFileError unless this is a private file that has one name."""
+    _require_private(status, stat.S_ISREG, FILE_MODE)
+    if status.st_nlink != 1:
+        raise UnsafeFileError("is linked from another place")
 
 
 def _require_private(status: os.stat_result, kind: Callable[[int], bool], mode: int) -> None:

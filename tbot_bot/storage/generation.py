@@ -21,7 +21,8 @@ SECRETS = "secrets"
 SIZE_MAX = 16 * 1024 * 1024
 _KEY = ".key"
 _SECRET = ".json.enc"  # noqa: S105 - the end of a file name
-_NOT_PLAIN = {errno.ELOOP: "is a link", errno.ENOTDIR: "is not a folder", errno.ENXIO: "is not a plain file or folder"}
+#: What a failed opening says about what stands in the place of a file.
+NOT_PLAIN = {errno.ELOOP: "is a link", errno.ENOTDIR: "is not a folder", errno.ENXIO: "is not a plain file or folder"}
 
 
 def key_file(name: str) -> str:
@@ -73,6 +74,11 @@ class PinnedGeneration:
         self.manifest_sha256 = sha256(data)
 
     @property
+    def size(self) -> int:
+        """The bytes of its files, the manifest aside."""
+        return sum(entry.size for entry in self.manifest.files.values())
+
+    @property
     def names(self) -> tuple[str, ...]:
         """The categories of secrets, sorted."""
         inside = (path.removeprefix(f"{SECRETS}/") for path in self.manifest.files if path.startswith(f"{SECRETS}/"))
@@ -114,6 +120,10 @@ class PinnedGeneration:
         if key.public_key != self.manifest.checkpoint_key:
             raise GenerationInvalidError(self.number, MANIFEST, f"was not signed with {key_file(CHECKPOINT)}")
         return key
+
+    def copy(self) -> dict[str, bytes]:
+        """Every file as it was written, by its path inside the generation."""
+        return {path: self._file(path) for path in self.manifest.files} | {MANIFEST: self._stored(MANIFEST)}
 
     def verify(self) -> dict[str, dict[str, Any]]:
         """Check that every file is there, as written, and nothing else; return every category, decrypted."""
@@ -158,6 +168,6 @@ def _named(number: int, path: str) -> Iterator[None]:
     except UnsafeFileError as error:
         raise GenerationInvalidError(number, path, str(error)) from error
     except OSError as error:
-        if error.errno in _NOT_PLAIN:
-            raise GenerationInvalidError(number, path, _NOT_PLAIN[error.errno]) from error
+        if error.errno in NOT_PLAIN:
+            raise GenerationInvalidError(number, path, NOT_PLAIN[error.errno]) from error
         raise StoreUnreadableError(error) from error

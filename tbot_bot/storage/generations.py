@@ -159,6 +159,17 @@ class GenerationStore:
         with self._pin(number) as pinned:
             yield pinned
 
+    def numbers(self) -> tuple[int, ...]:
+        """Every generation that is kept, whole or not, oldest first."""
+        with _disk():
+            return tuple(self._numbers())
+
+    @contextmanager
+    def pinned(self, number: int) -> Iterator[PinnedGeneration]:
+        """Hold generation `number`, whether it counts or not; raises GenerationInvalidError."""
+        with self._pin(number) as held:
+            yield held
+
     def find(self, request_id: str) -> Committed | None:
         """The generation that this request made, None if no kept one names it."""
         with _disk():
@@ -224,6 +235,17 @@ class GenerationStore:
         with self._exclusive(), _disk():
             self._sweep_debris()
             doomed = self.prunable()
+            for number in doomed:
+                self._discard(self._folder(number))
+                self._origins.pop(number, None)
+            return doomed
+
+    def destroy(self, before: int) -> tuple[int, ...]:
+        """Remove every generation older than `before`, but never the current one or its parent; return them."""
+        with self._exclusive(), self.current() as pinned, _disk():
+            self._sweep_debris()
+            kept = {pinned.number, pinned.manifest.parent}
+            doomed = tuple(one for one in self._numbers() if one < min(before, pinned.number) and one not in kept)
             for number in doomed:
                 self._discard(self._folder(number))
                 self._origins.pop(number, None)

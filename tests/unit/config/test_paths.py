@@ -59,6 +59,7 @@ def test_the_paths_that_others_rely_on() -> None:
         "audit_database": "storage/AUDIT.db",
         "control_database": "storage/CONTROL.db",
         "backups": "storage/backups",
+        "restore": "storage/restore",
         "venue": "venue",
         "system_logs": "logs/system",
         "web_logs": "logs/web",

@@ -26,6 +26,12 @@ from tbot_bot.identity.errors import (
     WrongCredentialsError,
     WrongPasswordError,
 )
+from tbot_bot.storage.backup_errors import (
+    BackupDamagedError,
+    BackupFailedError,
+    BackupNotFoundError,
+    BackupSpaceError,
+)
 from tbot_bot.storage.secret_errors import SecretStoreError
 from tbot_bot.trading.kill_switch import KillLatchedError, KillSwitchError
 
@@ -48,6 +54,10 @@ ROWS: list[tuple[Exception, int, str]] = [
     (BrokerUnavailableError("no answer"), 503, "broker_unavailable"),
     (AuditUnavailableError("disk"), 503, "audit_unavailable"),
     (UsersUnavailableError("disk"), 503, "users_unavailable"),
+    (BackupNotFoundError("none"), 404, "backup_not_found"),
+    (BackupDamagedError("one", "AUDIT.db", "is missing"), 409, "backup_damaged"),
+    (BackupFailedError("No snapshot was made", "no space"), 503, "backup_failed"),
+    (BackupSpaceError(2, 1, "here"), 503, "backup_space"),
     (SecretStoreError("no space"), 503, "secret_store"),
     (RotationError("no space"), 503, "rotation"),
     (DISK_FULL, 503, "database_unavailable"),
