@@ -36,7 +36,7 @@ def secret_file(name: str) -> str:
 
 
 def previous(name: str) -> str:
-    """The name of the key before `name`, which is still accepted."""
+    """The name under which the keys before `name` that are still accepted lie in one file, newest first."""
     return f"{name}.previous"
 
 
@@ -99,20 +99,22 @@ class PinnedGeneration:
         return {name: self.read(name) for name in self.names}
 
     def sealing_keys(self) -> tuple[str, ...]:
-        """The private sealing keys, newest first; the predecessor counts until ten minutes after the rotation."""
-        until = self.manifest.sealing_previous_until
-        if until is None or self._clock.now() > from_rfc3339(until):
-            return (self._key(SEALING),)
-        return self._key(SEALING), self._key(previous(SEALING))
+        """The private sealing keys, newest first; each counts until ten minutes after the rotation that replaced it."""
+        now = self._clock.now()
+        before = zip(self.manifest.previous_until, self.predecessors(SEALING), strict=True)
+        return self._key(SEALING), *(key for until, key in before if now <= from_rfc3339(until))
 
     def sealing_public_key(self) -> str:
         """What the portal seals to."""
         return public_key_of(self._key(SEALING))
 
     def signing_keys(self) -> tuple[str, ...]:
-        """The keys of the portal's cookies and form tokens, newest first; the predecessor is still accepted."""
-        names = (SIGNING, previous(SIGNING))
-        return tuple(self._key(name) for name in names if key_file(name) in self.manifest.files)
+        """The keys of the portal's cookies and form tokens, newest first; all that came along are accepted."""
+        return self._key(SIGNING), *self.predecessors(SIGNING)
+
+    def predecessors(self, name: str) -> tuple[str, ...]:
+        """The keys before `name` that came along, newest first, each until its time in `manifest.previous_until`."""
+        return tuple(self._key(previous(name)).split()) if self.manifest.previous_until else ()
 
     def checkpoint_key(self) -> CheckpointKey:
         """The key that signs this manifest and the checkpoints of the audit chain."""

@@ -6,19 +6,20 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import compress
 from pathlib import Path
 from typing import Any
 
 from tbot_bot.domain.canonical import canonical_json
-from tbot_bot.domain.time import to_rfc3339
+from tbot_bot.domain.time import from_rfc3339, to_rfc3339
 from tbot_bot.storage.filesystem import Filesystem, create_file, sync_folder
 from tbot_bot.storage.generation import KEYS, SECRETS, PinnedGeneration, key_file, previous, secret_file
 from tbot_bot.storage.keys import CHECKPOINT, SCHEME, SEALING, SIGNING, CheckpointKey, encrypt, new_key
 from tbot_bot.storage.manifest import MANIFEST, Endorsement, FileEntry, Manifest, render, sha256
 from tbot_bot.storage.secret_errors import SecretNameError
 
-#: How long a form that was sealed before a rotation is still taken.
-SEALING_OVERLAP = timedelta(minutes=10)
+#: How long a form that was shown or sealed before a rotation is still taken, however many rotations follow.
+OVERLAP = timedelta(minutes=10)
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 
 
@@ -57,9 +58,8 @@ def compose(
     number = 0 if parent is None else parent.number + 1
     keys = {name: new_key() for name in (SEALING, SIGNING, CHECKPOINT, *contents)}
     files = {secret_file(name): encrypt(keys[name], canonical_json(content), at) for name, content in contents.items()}
-    if parent is not None:
-        keys[previous(SEALING)] = parent.sealing_keys()[0]
-        keys[previous(SIGNING)] = parent.signing_keys()[0]
+    previous_until, previous_keys = _predecessors(parent, at)
+    keys |= previous_keys
     files |= {key_file(name): key.encode() for name, key in keys.items()}
     checkpoint = CheckpointKey.of(keys[CHECKPOINT])
     manifest = Manifest(
@@ -73,7 +73,7 @@ def compose(
         files={path: FileEntry(sha256=sha256(data), size=len(data)) for path, data in sorted(files.items())},
         checkpoint_key=checkpoint.public_key,
         endorsement=_endorse(checkpoint.public_key, parent),
-        sealing_previous_until=None if parent is None else to_rfc3339(at + SEALING_OVERLAP),
+        previous_until=previous_until,
         after_effects=[dict(effect) for effect in request.after_effects],
     )
     return Draft(number, canonical_json(contents), files, render(manifest, checkpoint))
@@ -89,6 +89,21 @@ def write(filesystem: Filesystem, folder: Path, draft: Draft) -> None:
     create_file(filesystem, folder / MANIFEST, draft.manifest)
     for place in reversed(places):
         sync_folder(filesystem, place)
+
+
+def _predecessors(parent: PinnedGeneration | None, at: datetime) -> tuple[list[str], dict[str, str]]:
+    """The parent's keys that stay accepted, newest first: until when, and the content of their files.
+
+    They are its own, and those that came along with it and whose time is not over.
+    """
+    if parent is None:
+        return [], {}
+    before = parent.manifest.previous_until
+    is_young = [from_rfc3339(until) >= at for until in before]
+    until = [to_rfc3339(at + OVERLAP), *compress(before, is_young)]
+    own = {SEALING: parent.sealing_keys()[0], SIGNING: parent.signing_keys()[0]}
+    keys = {name: [key, *compress(parent.predecessors(name), is_young)] for name, key in own.items()}
+    return until, {previous(name): "\n".join(kept) for name, kept in keys.items()}
 
 
 def _endorse(public_key: str, parent: PinnedGeneration | None) -> Endorsement | None:

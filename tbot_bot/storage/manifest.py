@@ -41,7 +41,10 @@ class Endorsement(_Record):
 
 
 class Manifest(_Record):
-    """One generation; `files` maps a path inside it to its hash, times are RFC 3339."""
+    """One generation; `files` maps a path inside it to its hash, times are RFC 3339.
+
+    `previous_until` says of each predecessor of the sealing and signing keys, newest first, until when it is accepted.
+    """
 
     format: Literal[1] = 1
     number: int
@@ -54,7 +57,7 @@ class Manifest(_Record):
     files: dict[str, FileEntry]
     checkpoint_key: PublicKey
     endorsement: Endorsement | None
-    sealing_previous_until: str | None
+    previous_until: list[str]
     after_effects: list[dict[str, Any]]
 
 

@@ -139,6 +139,42 @@ def test_predecessors_stay_accepted(store: GenerationStore, clock: FixedClock) -
         assert len(one.signing_keys()) == 2
 
 
+def test_predecessors_stay_accepted_however_often_the_keys_are_rotated(
+    store: GenerationStore, clock: FixedClock
+) -> None:
+    """Each sealing key counts for ten minutes after it was replaced; the signing keys are dropped with it, or later."""
+    sealing: list[tuple[str, timedelta]] = []
+    signing: list[str] = []
+    began = clock.now()
+    for number, pause in enumerate((0, 1, 0, 200, 300, 99, 1, 1, 700, 0), start=1):
+        with store.current() as pinned:
+            sealing.insert(0, (pinned.sealing_keys()[0], clock.now() - began))
+            signing.insert(0, pinned.signing_keys()[0])
+        rotate(store, number)
+        clock.move(timedelta(seconds=pause))
+        with store.current() as pinned:
+            young = [key for key, at in sealing if clock.now() - began - at <= timedelta(minutes=10)]
+            assert list(pinned.sealing_keys()[1:]) == young
+            assert list(pinned.signing_keys()[1:])[: len(young)] == signing[: len(young)]
+            assert pinned.signing_keys()[1] == signing[0]
+    with store.current() as pinned:
+        assert len(pinned.signing_keys()) == 2
+
+
+def test_a_clock_that_was_set_back_mixes_up_no_keys(store: GenerationStore, clock: FixedClock) -> None:
+    with store.current() as pinned:
+        first = pinned.sealing_keys()[0], pinned.signing_keys()[0]
+    rotate(store, 1)
+    clock.move(timedelta(hours=-1))
+    with store.current() as pinned:
+        second = pinned.sealing_keys()[0], pinned.signing_keys()[0]
+    rotate(store, 2)
+    clock.move(timedelta(minutes=30))
+    with store.current() as pinned:
+        assert pinned.sealing_keys()[1:] == (first[0],)
+        assert pinned.signing_keys()[1:] == (second[1], first[1])
+
+
 def test_a_repeated_request_rotates_nothing(store: GenerationStore, open_store: OpenStore) -> None:
     first = rotate(store, 1, broker={"n": 1})
     rotate(store, 2, broker={"n": 2})
