@@ -11,6 +11,7 @@ Rounds = Callable[[int, int], int]
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--soak", action="store_true", help="run tests marked `soak` with their full counts")
+    parser.addoption("--faults-on", metavar="DIR", help="run tests/faults on the file system of this folder")
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -35,34 +36,45 @@ class QuickFilesystem(Filesystem):
         """Leave it to the kernel."""
 
 
-class WatchedFilesystem(QuickFilesystem):
-    """Numbers its operations from 0 and calls `before` and `after` around each, with the number and the name."""
+class WatchedFilesystem(Filesystem):
+    """Numbers the operations on `disk` from 0 and calls `before` and `after` around each, with number and name."""
 
-    def __init__(self, before: Hook | None = None, after: Hook | None = None, only: tuple[str, ...] = CHANGES) -> None:
+    def __init__(
+        self,
+        before: Hook | None = None,
+        after: Hook | None = None,
+        only: tuple[str, ...] = CHANGES,
+        disk: Filesystem | None = None,
+    ) -> None:
         self.before = before
         self.after = after
         self.only = only
+        self.disk = disk or QuickFilesystem()
         self.done: list[tuple[str, tuple[Any, ...]]] = []
 
-
-def _watched(name: str) -> Callable[..., Any]:
-    real = getattr(QuickFilesystem, name)
-
-    def operation(self: WatchedFilesystem, *args: Any, **named: Any) -> Any:
-        if name not in self.only:
-            return real(self, *args, **named)
+    def step(self, name: str, *args: Any) -> int:
+        """Count something that is about to happen, on the disk or elsewhere; return its number."""
         number = len(self.done)
         self.done.append((name, args))
         if self.before:
+            self.before(number, name)
+        return number
+
+
+def _watched(name: str) -> Callable[..., Any]:
+    def operation(self: WatchedFilesystem, *args: Any, **named: Any) -> Any:
+        real = getattr(self.disk, name)
+        if name not in self.only:
+            return real(*args, **named)
+        if name == "close":
+            os.fstat(args[0])
+        try:
+            number = self.step(name, *args)
+        except BaseException:
             if name == "close":
-                os.fstat(args[0])
-            try:
-                self.before(number, name)
-            except BaseException:
-                if name == "close":
-                    real(self, *args, **named)  # a failed close has closed all the same
-                raise
-        result = real(self, *args, **named)
+                real(*args, **named)  # a failed close has closed all the same
+            raise
+        result = real(*args, **named)
         if self.after:
             self.after(number, name)
         return result
@@ -80,6 +92,16 @@ def die_at(number: int) -> Hook:
     def hook(now: int, _name: str) -> None:
         if now == number:
             os._exit(42)
+
+    return hook
+
+
+def kill_at(number: int) -> Hook:
+    """Have the kernel kill the process."""
+
+    def hook(now: int, _name: str) -> None:
+        if now == number:
+            os.kill(os.getpid(), signal.SIGKILL)
 
     return hook
 
