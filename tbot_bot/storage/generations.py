@@ -141,7 +141,6 @@ class GenerationStore:
                 digest = pinned.manifest_sha256
             self._link()
             # A crash right after the swap leaves a pointer that everybody sees and a power loss would take back.
-            sync_folder(self._filesystem, self._generations)
             sync_folder(self._filesystem, self._root)
             self._unsettled = None
             kept = self._numbers()
@@ -336,6 +335,8 @@ class GenerationStore:
             return None
         with self._pin(0) as pinned:
             pinned.verify()
+            # A kill may have come before its name was durable; the pointer must not outlive what it names.
+            sync_folder(self._filesystem, self._generations)
             self._point_at(0)
             sync_folder(self._filesystem, self._root)
             return Committed(0, pinned.manifest_sha256)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import stat
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from sqlalchemy.exc import SQLAlchemyError
 
 from tbot_bot.config.rotation import COMMIT, ROTATION, RotationError
 from tbot_bot.domain.audit import AuditFilter, AuditPhase, AuditRecord, AuditUnavailableError
+from tbot_bot.storage.filesystem import Filesystem
 from tbot_bot.storage.secret_errors import GenerationInvalidError, NoGenerationError, SecretStoreError
 from tests.faults.vault import Vault, contents, effect, opened, request_id
 
@@ -84,12 +86,12 @@ def audit_tells_all(vault: Vault, _asked: Asked, _held: Held) -> Iterator[str]:
 
 def nothing_lies_about(vault: Vault, _asked: Asked, _held: Held) -> Iterator[str]:
     """No debris, and nothing that others may read."""
-    storage = vault.root / "storage"
-    top = {path.name for path in storage.iterdir()}
+    disk, storage = vault.disk, vault.root / "storage"
+    top = set(disk.listdir(storage))
     if top != {".lock", "current", "generations", "keys", "secrets"}:
         yield f"the storage folder holds {sorted(top)}"
-    for path in sorted(storage.rglob("*")):
-        mode = path.lstat().st_mode
+    for path in _below(disk, storage):
+        mode = disk.lstat(path).st_mode
         if path.parent.name == "generations" and not path.name.isdecimal():
             yield f"{path.name} was left behind"
         if not stat.S_ISLNK(mode) and stat.S_IMODE(mode) != (0o700 if stat.S_ISDIR(mode) else 0o600):
@@ -140,6 +142,13 @@ def told_falsely(outcome: Exception | None, vault: Vault, asked: Asked) -> list[
     if "nothing was changed" in str(outcome) and not held.is_old:
         return ["a failure that changed something"]
     return []
+
+
+def _below(disk: Filesystem, folder: Path) -> Iterator[Path]:
+    for name in disk.listdir(folder):
+        yield folder / name
+        if stat.S_ISDIR(disk.lstat(folder / name).st_mode):
+            yield from _below(disk, folder / name)
 
 
 def _records(vault: Vault, verb: str, phase: AuditPhase | None) -> list[AuditRecord]:

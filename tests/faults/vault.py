@@ -64,7 +64,8 @@ class Vault:
         self.root = root
         self.clock = clock
         self.count = count
-        self.store = self.store_type(root / "storage", clock=clock, filesystem=disk or Filesystem())
+        self.disk = disk or Filesystem()
+        self.store = self.store_type(root / "storage", clock=clock, filesystem=self.disk)
         self.audit_engine, self.users_engine = open_sqlite(root / "AUDIT.db"), open_sqlite(root / "USERS.db")
         if isinstance(disk, WatchedFilesystem):
             for engine in (self.audit_engine, self.users_engine):
