@@ -98,7 +98,8 @@ class Listener(Protocol):
 class RunnerLink:
     """The bot's end: asks, waits for the answer where the outcome matters, and passes on what the runner tells.
 
-    Answers are awaited for intents, submissions, orders and executions; those to the rest are not waited for.
+    Answers are awaited, so that the runner has dealt with one thing before the bot goes on to the next; only those
+    to errors and to reasons against a trade are not.
     """
 
     def __init__(self, channel: LineChannel, monotonic_s: Callable[[], float]) -> None:
@@ -173,8 +174,8 @@ class RunnerLink:
         latency_ms: int,
         broker_error: str | None,
     ) -> None:
-        """Say what time it is in the market and how the broker is; not waited for."""
-        self._send(
+        """Say what time it is in the market and how the broker is."""
+        self._ask(
             TellMarket(
                 id=next(self._ids),
                 market_time=to_rfc3339(at),
@@ -192,8 +193,8 @@ class RunnerLink:
         )
 
     def tell_session(self, what: SessionChange, day: date | None, at: datetime, reason: str = "") -> None:
-        """Say that a session opened or closed, the feed ended or events were lost; not waited for."""
-        self._send(
+        """Say that a session opened or closed, the feed ended or events were lost."""
+        self._ask(
             TellSession(
                 id=next(self._ids),
                 what=what,

@@ -179,6 +179,8 @@ class BotLoop:
         match event:
             case SessionOpened(session):
                 self._begin_session(session)
+                self._now = session.open_at if self._now is None else max(self._now, session.open_at)
+                self._tell_market()
                 self._link.tell_session("opened", session.day, session.open_at)
             case SessionClosed(session):
                 self._end_minute()

@@ -110,7 +110,7 @@ class Conductor:
     # acts
 
     def start(self, actor: str) -> None:
-        """Stopped -> started: the switch is armed, the market runs, reconciliation follows.
+        """Stopped -> started: the switch is armed, reconciliation follows, and then the market runs.
 
         Raises TransitionRefusedError, KillLatchedError, KillSwitchError.
         """
@@ -121,7 +121,6 @@ class Conductor:
             self.floor.kill_switch.arm()
             self._record.set_fact(_STOP_SCHEDULED, None)
             self._lifecycle.move(State.STARTED, "started", actor)
-            self.floor.run_market()
             self._reconcile_at = self._clock.now()
 
     def pause(self, reason: str) -> None:
@@ -201,14 +200,17 @@ class Conductor:
             self._books_behind = False
             self._reconcile_at = now + RECONCILE_EVERY
             self._judge_break(self.day.reconcile("books behind" if not due else "timer"))
-        elif not self._bot_may_trade and due and self.floor.bot_keeper.child is not None:
+        elif due and self._bot_has_spoken():
             self._reconcile_at = now + RECONCILE_AGAIN
             self._unlock_if_clean()
 
+    def _bot_has_spoken(self) -> bool:
+        """Whether there is a bot to unlock; until its first word it is still coming up."""
+        is_there = self.floor.bot_keeper.child is not None and self.floor.view.seen.market_time is not None
+        return is_there and not self._bot_may_trade
+
     def _unlock_if_clean(self) -> None:
         seen = self.floor.view.seen
-        if seen.market_time is None:
-            return  # the bot has not said anything yet: it is still coming up
         self.boot = self.day.reconcile("boot")
         self._changed()
         if not self.boot.may_trade:
@@ -231,6 +233,7 @@ class Conductor:
             )
 
         if self.floor.bot.tell_books(run):
+            self.floor.run_market()
             self._bot_may_trade = True
             self._reconcile_at = self._clock.now() + RECONCILE_EVERY
             if self._lifecycle.state is State.STARTED:

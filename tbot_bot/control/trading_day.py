@@ -47,8 +47,8 @@ class TradingDay:
 
     def session(self, told: TellSession, seen: Seen) -> BootReport | None:
         """Take note of an opening or a close; a close answers with the reconciliation of that session."""
-        if told.what == "opened" and seen.session is not None:
-            self._open(seen.session)
+        if told.what == "opened":
+            self._open_once(seen.session)
         elif told.what == "closed" and told.day is not None:
             return self._close(date.fromisoformat(told.day), from_rfc3339(told.at))
         return None
@@ -57,8 +57,7 @@ class TradingDay:
         """Look at the market's new minute: record equity now and then, and judge the loss limit."""
         if seen.market_time is None or seen.session is None or not seen.is_open:
             return
-        if self._floor.records.session(seen.session.day) is None:
-            self._open(seen.session)
+        self._open_once(seen.session)
         if self._equity_at is None or abs(seen.market_time - self._equity_at) >= EQUITY_EVERY:
             self._record_equity(seen.market_time)
         figures = self.figures(seen)
@@ -95,7 +94,9 @@ class TradingDay:
         floor = self._floor
         return reconcile(floor.broker, floor.orders, floor.ledger, self._clock, trigger=trigger)
 
-    def _open(self, session: Session) -> None:
+    def _open_once(self, session: Session | None) -> None:
+        if session is None or self._floor.records.session(session.day) is not None:
+            return
         allotted, equity = self._float_now(), self._equity_now()
         self._floor.records.record_session_open(session, float_at_open=allotted, equity_at_open=equity)
         if allotted is not None:

@@ -23,6 +23,7 @@ from tbot_bot.venue.configuration import ConfigurationError, parse_configuration
 from tbot_bot.venue.core import Market
 from tbot_bot.venue.events import EventRing
 from tbot_bot.venue.feed import FeedError
+from tbot_bot.venue.followers import Followers
 from tbot_bot.venue.journal import Journal, JournalError
 from tbot_bot.venue.pacer import Pacer
 from tbot_bot.venue.server import VenueServer
@@ -65,7 +66,9 @@ class Process:
         market = Market(feed, journal.snapshot())
         pacer = Pacer(market, configuration.pace, time.monotonic_ns, running=journal.running)
         ring = EventRing(secrets.token_hex(8))
-        service = MarketService(Venue(market, journal, ring.publish), pacer, ring, journal, on_failure=self._wake.set)
+        followers = Followers(time.monotonic_ns)
+        venue = Venue(market, journal, ring.publish)
+        service = MarketService(venue, pacer, ring, followers, journal, on_failure=self._wake.set)
         try:
             self._serve(service, VenueServer(self._path, service))
         finally:

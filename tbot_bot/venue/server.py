@@ -80,6 +80,7 @@ class VenueServer:
         except (OSError, WireError, MarketStoppedError):
             return  # the client sees the line drop and asks again
         finally:
+            self._service.forget(client)
             with self._lock:
                 self._connections.discard(connection)
                 if self._callers.get(client) is connection:
@@ -105,7 +106,7 @@ class VenueServer:
             if not isinstance(arguments, dict):
                 raise WireError("arguments are a JSON object")  # noqa: TRY301  answered like any other
             result = self._service.answer(
-                str(message.get("call")), arguments, is_current=lambda: self._callers.get(client) is connection
+                client, str(message.get("call")), arguments, is_current=lambda: self._callers.get(client) is connection
             )
         except OrderRefusedError as refused:
             return {**head, "refused": str(refused)}

@@ -10,11 +10,14 @@ from tbot_bot.brokers.sim.wire import WireError, encode, encode_event
 from tbot_bot.domain.broker import OrderRefusedError
 from tbot_bot.venue.calls import CALLS, Arguments, argument
 from tbot_bot.venue.events import EventRing
+from tbot_bot.venue.followers import Followers
 from tbot_bot.venue.journal import Journal
 from tbot_bot.venue.pacer import Pacer
 from tbot_bot.venue.venue import Venue
 
 _WAIT_MS_MAX = 60_000
+#: How often a market that waits for a follower looks whether it still should.
+_LOOK_S = 0.5
 
 
 class MarketStoppedError(Exception):
@@ -25,11 +28,19 @@ class MarketService:
     """Runs a venue in wall time and answers calls, one at a time."""
 
     def __init__(
-        self, venue: Venue, pacer: Pacer, ring: EventRing, journal: Journal, *, on_failure: Callable[[], None]
+        self,
+        venue: Venue,
+        pacer: Pacer,
+        ring: EventRing,
+        followers: Followers,
+        journal: Journal,
+        *,
+        on_failure: Callable[[], None],
     ) -> None:
         self._venue = venue
         self._pacer = pacer
         self._ring = ring
+        self._followers = followers
         self._journal = journal
         self._lock = RLock()
         self._wake = Condition(self._lock)
@@ -42,11 +53,11 @@ class MarketService:
         with self._wake:
             while not self._stopped:
                 try:
-                    self._advance()
+                    is_waiting = self._advance()
                 except Exception as error:  # noqa: BLE001  whatever it is, the main thread reports it and exits
                     self._fail(error)
                     return
-                self._wake.wait(self._pacer.delay_s())
+                self._wake.wait(_LOOK_S if is_waiting else self._pacer.delay_s())
 
     def start_clock(self) -> None:
         """Start the clock for the first time; once it runs this does nothing."""
@@ -67,14 +78,20 @@ class MarketService:
         """What a client needs to follow events from here on."""
         return {"epoch": self._ring.epoch, "latest": self._ring.latest}
 
-    def answer(self, call: str, arguments: Arguments, *, is_current: Callable[[], bool]) -> Any:
-        """Make one call at the present market time and return what crosses the wire.
+    def forget(self, client: str) -> None:
+        """A client hung up: the market does not wait for it."""
+        with self._wake:
+            self._followers.forget(client)
+            self._wake.notify_all()
+
+    def answer(self, client: str, call: str, arguments: Arguments, *, is_current: Callable[[], bool]) -> Any:
+        """Make one call of a client at the present market time and return what crosses the wire.
 
         `is_current` is asked under the lock: a call from a connection that its client gave up must do nothing.
         Raises WireError for a call that is not understood, OrderRefusedError for one that is refused.
         """
         if call == "events":
-            return self._events(arguments)
+            return self._events(client, arguments)
         if call not in CALLS and call != "clock":
             raise WireError(f"there is no call {call!r}")
         with self._lock:
@@ -91,8 +108,17 @@ class MarketService:
                 self._fail(error)
                 raise MarketStoppedError from error
 
-    def _advance(self) -> None:
-        self._venue.advance_to(self._pacer.target())
+    def _advance(self) -> bool:
+        """Let pass the time that is due, a step at a time; True where a follower has to be waited for first."""
+        if self._followers.are_behind(self._ring.latest):
+            return True
+        target = self._pacer.target()
+        while (step_at := self._venue.market.next_step_at) is not None and step_at <= target:
+            self._venue.advance_to(step_at)
+            if self._followers.are_behind(self._ring.latest):
+                return True
+        self._venue.advance_to(target)
+        return False
 
     def _fail(self, error: Exception) -> None:
         self.failure = self.failure or error
@@ -100,9 +126,12 @@ class MarketService:
         self._ring.close()
         self._on_failure()
 
-    def _events(self, arguments: Arguments) -> Any:
+    def _events(self, client: str, arguments: Arguments) -> Any:
         wait_ms = min(max(argument(int, arguments, "timeout_ms"), 0), _WAIT_MS_MAX)
         epoch, after = argument(str, arguments, "epoch"), argument(int, arguments, "after")
+        with self._wake:
+            self._followers.note(client, after if epoch == self._ring.epoch else self._ring.latest)
+            self._wake.notify_all()
         batch = self._ring.after(epoch, after, wait_ms / 1000)
         return {
             "events": [encode_event(event) for event in batch.events],

@@ -8,6 +8,7 @@ from tbot_bot.brokers.sim import SimBroker
 from tbot_bot.domain.market import Session
 from tbot_bot.venue.core import Market
 from tbot_bot.venue.events import EventRing
+from tbot_bot.venue.followers import Followers
 from tbot_bot.venue.journal import Journal
 from tbot_bot.venue.pacer import Pacer
 from tbot_bot.venue.server import VenueServer
@@ -40,7 +41,8 @@ class SimServer:
         pacer = Pacer(self.market, Fraction(60), lambda: self.wall, running=True)
         ring = EventRing(f"epoch-{self.epoch}")
         venue = Venue(self.market, self.journal, ring.publish)
-        self.service = MarketService(venue, pacer, ring, self.journal, on_failure=lambda: None)
+        followers = Followers(lambda: self.wall, patience_ns=0)  # the test moves the wall as it likes
+        self.service = MarketService(venue, pacer, ring, followers, self.journal, on_failure=lambda: None)
         self.server = VenueServer(self.path, self.service)
         self.acceptor = Thread(target=self.server.run)
         self.acceptor.start()

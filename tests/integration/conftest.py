@@ -11,7 +11,7 @@ from tests.support.running import RunningHome
 
 #: A session of six and a half hours takes 13 s: long enough to act in, short enough to wait for.
 SPEED = "1800"
-#: A session takes 3 s; much faster than that a busy machine decides too late to enter.
+#: A session takes 3 s, or as long as bot and runner need: the market waits for them.
 SPEED_FAST = "7200"
 
 HomeMaker = Callable[..., RunningHome]

@@ -56,6 +56,22 @@ def test_several_sessions_of_the_synthetic_market(new_home: HomeMaker) -> None:
     assert_traded_and_sound(home.home)
 
 
+def test_the_speed_does_not_change_what_is_traded(new_home: HomeMaker) -> None:
+    first, second = (traded_at(new_home(speed, SIM_SPEED=speed)) for speed in ("5000", "36000"))
+    assert len(first) >= 3
+    assert first == second
+
+
+def traded_at(home: RunningHome) -> list[tuple[object, ...]]:
+    """Every trade of the first session, to the microsecond of market time."""
+    with running(home):
+        start_trading(home)
+        wait_for(lambda: bool(closed_sessions(home.home)), 60, lambda: str(home.status()["bots"][0]))
+        (day, *_) = closed_sessions(home.home)
+    trades = ledger_rows(home.home, "SELECT * FROM trade ORDER BY trade_id")
+    return [tuple(row) for row in trades if row["session_day"] == day]
+
+
 @pytest.mark.parametrize("write", [write_zips, write_csv])
 def test_a_replay_is_traded_to_its_end(new_home: HomeMaker, tmp_path: Path, write: Callable[[Path], Path]) -> None:
     bot = play_to_the_end(new_home(SIM_SPEED="2400", SIM_FEED="replay", SIM_REPLAY_DIR=str(write(tmp_path / "bars"))))

@@ -28,15 +28,16 @@ def test_trading_stays_locked_until_the_bot_spoke_and_the_books_agree(stage: Sta
     stage.conductor.start("ada")
     assert stage.lifecycle.state is State.STARTED
     assert stage.floor.kill_switch.is_armed()
-    assert stage.backstage.foundation.record.fact("market_run") == "yes"
     stage.tick()
     stage.tick()
     assert stage.conductor.boot is None
     stage.tell_market(window="trading")
     assert stage.lifecycle.state is State.STARTED
     assert told_to_run(stage) == []
+    assert stage.backstage.foundation.record.fact("market_run") is None
     stage.tick()
     assert stage.lifecycle.state is State.IDLE
+    assert stage.backstage.foundation.record.fact("market_run") == "yes"
     (run,) = told_to_run(stage)
     assert run == Run(paused=False, trades=[], counts={}, float_allocation=run.float_allocation, trades_today=0)
     allocation = stage.floor.settings.TOTAL_ALLOCATION

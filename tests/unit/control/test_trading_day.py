@@ -35,9 +35,8 @@ def test_an_unknown_equity_is_asked_for_at_the_next_minute(stage: Stage) -> None
 
 def test_the_float_is_fixed_at_the_open(stage: Stage) -> None:
     stage.start()
-    stage.bot.heard()
     stage.tell_session("opened")
-    (told,) = stage.bot.heard()
+    (told,) = [told for told in stage.bot.heard() if isinstance(told, Float)]
     allotted = Money.of("100000") * stage.floor.settings.TOTAL_ALLOCATION
     assert told == Float(float_allocation=str(allotted), trades_today=0)
     stage.tell_market()

@@ -16,7 +16,7 @@ import pytest
 
 from tbot_bot.brokers.sim import SimBroker
 from tbot_bot.brokers.sim.wire import encode
-from tbot_bot.domain.broker import BrokerUnavailableError, FeedEnded, OrderRefusedError
+from tbot_bot.domain.broker import BrokerUnavailableError, FeedEnded, OrderRefusedError, SessionOpened
 from tbot_bot.domain.money import Quantity
 from tbot_bot.domain.orders import Side
 from tbot_bot.venue import main as venue_main
@@ -113,6 +113,20 @@ def executions(broker):
         found += page
         after = page[-1].sequence
     return found
+
+
+def test_the_market_waits_for_whoever_follows_it(start):
+    venue = start(speed="36000", sessions=encode([session(20)])).ready()
+    follower, onlooker = SimBroker(venue.path), SimBroker(venue.path)
+    follower.events(0)
+    venue.run()
+    for _ in range(12):
+        (first, *_) = follower.events(DEADLINE_S)
+        at = first.session.open_at if isinstance(first, SessionOpened) else first.bar.end_at
+        assert {onlooker.clock().now for _ in range(20)} == {at}
+    follower.close()
+    until(lambda: onlooker.clock().ended_reason is not None)
+    onlooker.close()
 
 
 def test_it_stands_until_told_to_run_and_ends_with_a_reason(start):
