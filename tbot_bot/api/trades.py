@@ -41,6 +41,7 @@ class AskTrades(Message):
 
 class TradePage(Page):
     items: list[TradeRow] = Field(description="The trades of this page.")
+    market_time: str | None = Field(default=None, description="Moment of the prices of open trades, market time.")
 
 
 class AskTrade(Message):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 
 from prometheus_client import CollectorRegistry, generate_latest
 
@@ -104,8 +105,9 @@ class DashboardVerbs:
 
     def _open(self, _caller: Caller, _nothing: Nothing) -> TradePage:
         conductor, _ = self._desk()
+        seen = conductor.floor.view.seen
         trades = conductor.floor.records.open_trades()
-        return TradePage(items=_rows(trades, conductor))
+        return TradePage(items=_rows(trades, conductor, seen.marks), market_time=_moment(seen.market_time))
 
     def _closed(self, _caller: Caller, asked: AskTrades) -> TradePage:
         conductor, _ = self._desk()
@@ -116,7 +118,7 @@ class DashboardVerbs:
             strategy=asked.strategy,
             day=asked.day,
         )
-        return TradePage(items=_rows(page.items, conductor), next=text_or_none(page.next))
+        return TradePage(items=_rows(page.items, conductor, {}), next=text_or_none(page.next))
 
     def _detail(self, _caller: Caller, asked: AskTrade) -> TradeDetail:
         conductor, _ = self._desk()
@@ -125,7 +127,7 @@ class DashboardVerbs:
             raise ApiError.of(404, "no_such_trade", "There is no such trade", asked.trade_id, "Go back to the list.")
         reports = _reports(conductor)
         return TradeDetail(
-            trade=_rows([trade], conductor)[0],
+            trade=_rows([trade], conductor, conductor.floor.view.seen.marks)[0],
             fills=[
                 FillRow(
                     execution_id=one.execution_id,
@@ -187,10 +189,13 @@ def _cursor(text: str | None) -> int | None:
     return int(text)
 
 
-def _rows(trades: Sequence[Trade], conductor: Conductor) -> list[TradeRow]:
-    marks = conductor.floor.view.seen.marks
+def _rows(trades: Sequence[Trade], conductor: Conductor, marks: Mapping[str, Price]) -> list[TradeRow]:
     reasons = _reports(conductor).entry_reasons([trade.trade_id for trade in trades])
     return [_row(trade, marks.get(trade.symbol), reasons.get(trade.trade_id, "")) for trade in trades]
+
+
+def _moment(at: datetime | None) -> str | None:
+    return None if at is None else to_rfc3339(at)
 
 
 def _row(trade: Trade, mark: Price | None, entry_reason: str) -> TradeRow:

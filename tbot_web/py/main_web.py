@@ -36,7 +36,8 @@ def show() -> Answer:
     panels = {page.slug: page for _, members in groups for page in members}
     asked = request.args.get("panel", "")
     published, state = attempt(status_source.published), attempt(_state)
-    document = None if isinstance(published, Problem) else published.document
+    fresh = None if isinstance(published, Problem) else published.document
+    document = fresh or status_source.last()
     known = None if isinstance(state, Problem) else state
     bot = document.bots[0] if document and document.bots else None
     return render_template(
@@ -51,7 +52,7 @@ def show() -> Answer:
         view=status_view,
         state=known,
         failure=next((found for found in (state, published) if isinstance(found, Problem)), None),
-        controls=console.controls(known, verdict.permissions, bot.open_positions if bot else None),
+        controls=console.controls(known, verdict.permissions, bot.open_positions if bot and fresh else None),
         banners=console.banners(bot, known),
     )
 

@@ -10,7 +10,7 @@ from tbot_bot.api.errors import Problem
 from tbot_bot.api.lifecycle import Phase
 from tbot_bot.api.permissions import Permission
 from tbot_bot.api.status import AskSeries, DayResult, DaySeries, EquitySeries, StatusDocument
-from tbot_bot.api.trades import TradePage, TradeRow
+from tbot_bot.api.trades import TradePage
 from tbot_web.support import plots, status_source, status_view, trade_view
 from tbot_web.support.answers import EquityCurve, SessionResults
 from tbot_web.support.openapi import documented
@@ -57,7 +57,7 @@ def show() -> Answer:
         trade_view=trade_view,
         plots=plots,
         rows=_ROWS,
-        trades=attempt(_open_trades),
+        opened=attempt(_open_trades),
         points=attempt(lambda: _equity(_PLOTTED)),
         days=attempt(lambda: _days(_PLOTTED)),
     )
@@ -114,6 +114,6 @@ def _days(asked: AskSeries) -> list[DayResult]:
     return series.items
 
 
-def _open_trades() -> list[TradeRow]:
+def _open_trades() -> TradePage:
     found: TradePage = runner().call("trades.open")
-    return found.items
+    return found

@@ -7,19 +7,20 @@ from datetime import date
 from typing import Literal
 from urllib.parse import urlencode
 
-from flask import Blueprint, Response, jsonify, render_template, request
+from flask import Blueprint, Response, render_template, request
 from pydantic import Field
 
 from tbot_bot.api.errors import Problem
 from tbot_bot.api.lifecycle import Phase
 from tbot_bot.api.permissions import Permission
-from tbot_bot.api.trades import AskTrade, AskTrades, TradeDetail, TradePage, TradeRow
+from tbot_bot.api.trades import AskTrade, AskTrades, TradeDetail, TradePage
+from tbot_bot.domain.time import to_rfc3339
 from tbot_web.support import trade_view
 from tbot_web.support.openapi import documented
 from tbot_web.support.page import WATCH, Page
 from tbot_web.support.requests import one_of, refused_filter, whole_number
 from tbot_web.support.runner_client import runner
-from tbot_web.support.utils_web import Answer, attempt, csv_response, failed_panel, json_answer
+from tbot_web.support.utils_web import Answer, attempt, csv_response, failed_panel, json_answer, now
 
 PAGE = Page(
     slug="trades",
@@ -105,6 +106,7 @@ def show() -> Answer:
         page=PAGE,
         chosen=chosen,
         trade_view=trade_view,
+        as_of=to_rfc3339(now()),
         opened=attempt(lambda: _open(chosen)),
         closed=attempt(lambda: _closed(chosen, _PAGE)),
     )
@@ -114,7 +116,7 @@ def show() -> Answer:
 def export() -> Response:
     """The trades of this view, open ones first, then closed ones newest first."""
     chosen = Filter.of_request()
-    found = _open(chosen)
+    found = _open(chosen).items
     asked: AskTrades | None = chosen.page(_PAGE_MAX).model_copy(update={"cursor": None})
     while asked is not None and len(found) < _EXPORT_MAX:
         page: TradePage = runner().call("trades.closed", asked)
@@ -130,7 +132,7 @@ def rows() -> Response:
     chosen = Filter.of_request()
     limit = whole_number("limit", _PAGE, 1, _PAGE_MAX)
     if one_of("state", ("open", "closed"), "closed") == "open":
-        return jsonify(items=[trade.model_dump() for trade in _open(chosen)], next=None)
+        return json_answer(_open(chosen))
     return json_answer(_closed(chosen, limit))
 
 
@@ -156,12 +158,13 @@ def detail(trade_id: str) -> Answer:
     )
 
 
-def _open(chosen: Filter) -> list[TradeRow]:
+def _open(chosen: Filter) -> TradePage:
     found: TradePage = runner().call("trades.open")
     kept = trade_view.matching(found.items, chosen.symbol, chosen.strategy)
     if chosen.day:
         kept = [trade for trade in kept if trade.opened_at.startswith(chosen.day)]
-    return trade_view.in_order(kept, chosen.sort, descending=chosen.order == "desc")
+    ordered = trade_view.in_order(kept, chosen.sort, descending=chosen.order == "desc")
+    return found.model_copy(update={"items": ordered})
 
 
 def _closed(chosen: Filter, limit: int) -> TradePage:

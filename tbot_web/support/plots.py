@@ -1,7 +1,8 @@
-"""Series behind the plots: the numbers shown beside them come from here too."""
+"""Series behind the plots: drawing, sentence and table of one plot come from one answer."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -32,6 +33,16 @@ def drawdowns(points: Sequence[EquityPoint]) -> list[Drawdown]:
         below = (equity / highest - 1) * _HUNDRED if highest else Decimal(0)
         found.append(Drawdown(point.at, point.equity, str(round_half_even(below, 2))))
     return found
+
+
+def drawn(points: Sequence[Drawdown]) -> str:
+    """What the script draws: rows of time, equity and drawdown."""
+    return json.dumps([(point.at, point.equity, point.drawdown_pct) for point in points], separators=(",", ":"))
+
+
+def bars(days: Sequence[DayResult]) -> str:
+    """What the script draws: rows of day and result."""
+    return json.dumps([(day.day, day.pnl) for day in days], separators=(",", ":"))
 
 
 def equity_sentence(points: Sequence[Drawdown]) -> str:

@@ -1,18 +1,26 @@
-"""The status document for the portal: the runner's published file, else its verb; read once a change."""
+"""The status document for the portal: the runner's published file, else its verb; read once a change.
+
+The runner publishes each second. A file that has stopped moving is not believed: the runner is asked, and its silence
+is the answer.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import threading
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 from flask import current_app
 from pydantic import ValidationError
 
 from tbot_bot.api.status import StatusDocument
+from tbot_bot.domain.time import Clock, from_rfc3339
 from tbot_web.support.runner_client import runner
 
+#: How old the published file may be.
+FRESH_FOR = timedelta(seconds=5)
 _EXTENSION = "status_source"
 
 
@@ -33,23 +41,31 @@ class Published:
 class StatusSource:
     """Keeps the newest document and its JSON for each kind of viewer; safe to use from several threads."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
         self._lock = threading.Lock()
         self._stamp: tuple[int, int, int] | None = None
         self._published: Published | None = None
         self._bodies: dict[str, tuple[bytes, str]] = {}
 
     def published(self, file: Path | None) -> Published:
-        """The present document; ApiError when neither the file nor the runner has one."""
+        """The present document; ApiError when the file has none that is fresh and the runner does not answer."""
+        found = self.last(file)
+        if found is None or self._clock.now() - from_rfc3339(found.document.as_of) > FRESH_FOR:
+            return _asked()
+        return found
+
+    def last(self, file: Path | None) -> Published | None:
+        """The last document that was published, of whatever age; None without one."""
         stamp = _stamp(file)
         if file is None or stamp is None:
-            return _asked()
+            return None
         with self._lock:
             if self._published is None or stamp != self._stamp:
                 try:
                     document = StatusDocument.model_validate_json(file.read_bytes())
                 except (OSError, ValidationError):  # the runner, asked next, is the authority; its answer is shown
-                    return _asked()
+                    return None
                 self._published, self._stamp, self._bodies = Published(document, _version(stamp)), stamp, {}
             return self._published
 
@@ -70,13 +86,27 @@ def published() -> Published:
     return _source().published(_file())
 
 
+def last() -> StatusDocument | None:
+    """The last document that was published, for what must be told while the runner is silent."""
+    found = _source().last(_file())
+    return None if found is None else found.document
+
+
+def market_is_simulated() -> bool | None:
+    """Whether the bot trades the simulated market; None while that is not known."""
+    document = last()
+    return document.bots[0].simulated if document and document.bots else None
+
+
 def body(session_status: str) -> tuple[bytes, str]:
     """The JSON for the current request's viewer, and its entity tag."""
     return _source().body(_file(), session_status)
 
 
 def _source() -> StatusSource:
-    source: StatusSource = current_app.extensions.setdefault(_EXTENSION, StatusSource())
+    if _EXTENSION not in current_app.extensions:
+        current_app.extensions.setdefault(_EXTENSION, StatusSource(current_app.extensions["clock"]))
+    source: StatusSource = current_app.extensions[_EXTENSION]
     return source
 
 

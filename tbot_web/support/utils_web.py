@@ -5,15 +5,17 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
 
-from flask import Flask, Response, render_template
+from flask import Flask, Response, current_app, render_template
 
 from tbot_bot.api.errors import ApiError, Problem
 from tbot_bot.api.model import Message
 from tbot_bot.api.wording import counted, kill_words
-from tbot_web.support import figures
+from tbot_bot.domain.time import Clock
+from tbot_web.support import figures, status_source
 from tbot_web.support.page import Page
 
 T = TypeVar("T")
@@ -30,9 +32,19 @@ def install(app: Flask) -> None:
     modules = Path(app.static_folder or "") / "js" / "pages"
     present = frozenset(path.stem for path in modules.glob("*.js"))
     app.jinja_env.globals.update(
-        figures=figures, page_module=present.__contains__, counted=counted, kill_words=kill_words
+        figures=figures,
+        page_module=present.__contains__,
+        counted=counted,
+        kill_words=kill_words,
+        market_is_simulated=status_source.market_is_simulated,
     )
     app.jinja_env.tests["failure"] = lambda value: isinstance(value, Problem)
+
+
+def now() -> datetime:
+    """The present, by the portal's clock."""
+    clock: Clock = current_app.extensions["clock"]
+    return clock.now()
 
 
 def attempt(ask: Callable[[], T]) -> T | Problem:

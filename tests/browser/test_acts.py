@@ -46,7 +46,7 @@ def test_stop_closes_what_it_said(ada: Watched, trading: Launched) -> None:
     wait_for(lambda: journey.bot(page)["state"] == "stopped", 60, lambda: str(journey.status(page)))
     assert books(trading) == ([], 0)
     expect(page.locator("#controls .act-start")).to_be_visible(timeout=20_000)
-    expect(page.locator("#controls .act-kill")).to_have_text("Kill: lock trading…")
+    expect(page.locator("#controls .act-kill")).to_have_text("Kill: lock trading…", use_inner_text=True)
 
 
 def test_kill_flattens_what_it_said_and_stays_pulled(ada: Watched, trading: Launched) -> None:

@@ -18,6 +18,10 @@ from tests.browser.watched import Watched, look, look_again, panel_frame, violat
 from tests.support.running import wait_for
 
 pytestmark = [pytest.mark.browser, pytest.mark.usefixtures("trading")]
+#: Tables whose columns do not all fit into what is shown.
+CUT_OFF = """(within) => [...within.querySelectorAll('.scroll')]
+  .filter((box) => box.scrollWidth > box.clientWidth + 1)
+  .map((box) => box.getAttribute('aria-label'))"""
 PANELS = [module.page for module in discover() if module.page.panel and Phase.MAIN in module.page.phases]
 
 
@@ -69,6 +73,37 @@ def test_a_confirmation(ada: Watched, act: str) -> None:
     page.goto(f"/control/confirm/{act}")
     wrong += look(page, f"confirm-{act}-alone")
     assert not wrong, "\n".join(wrong)
+
+
+def test_the_focus_returns_to_the_control_that_asked(ada: Watched) -> None:
+    page = ada.page
+    for close in ("Escape", "Enter"):  # Enter is on Cancel, which has the focus
+        dialog = journey.ask_for(page, "stop")
+        page.evaluate(
+            "document.querySelector('#controls .act-stop').replaceWith("
+            "document.querySelector('#controls .act-stop').cloneNode(true))"
+        )  # as a refresh does
+        page.keyboard.press(close)
+        expect(dialog).to_be_hidden()
+        expect(page.locator("#controls .act-stop")).to_be_focused()
+
+
+def test_on_a_phone_kill_is_in_reach_and_nothing_is_cut(ada: Watched) -> None:
+    page = ada.page
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.goto("/")
+    expect(page.locator("#controls .act-kill")).to_be_visible()
+    expect(page.locator("#controls .act-stop")).to_be_hidden()
+    assert page.evaluate("document.querySelector('.middle').getBoundingClientRect().top") < 130
+    page.get_by_role("button", name="More acts").click()
+    expect(page.locator("#controls .act-stop")).to_be_visible()
+    dialog = journey.ask_for(page, "kill")
+    assert dialog.evaluate(CUT_OFF) == []
+    page.keyboard.press("Escape")
+    expect(page.locator("#controls .act-kill")).to_be_focused()
+    page.goto("/trades/")
+    expect(page.locator("#closed-trades tbody td[data-label='PnL, USD']").first).to_be_visible()
+    assert page.locator("body").evaluate(CUT_OFF) == []
 
 
 def test_menus_and_dialogs(ada: Watched) -> None:

@@ -98,8 +98,10 @@ def test_the_control_process_dies_and_the_pages_recover_by_themselves(ada: Watch
             running.child(RUNNER).kill()
             wrong = []
             page.reload()
-            expect(page.locator("#banners")).to_contain_text("control process")
-            expect(page.locator("#controls .act-kill")).to_be_visible()
+            expect(page.locator("[data-unreachable]")).to_be_visible()
+            expect(page.locator("#controls .act-kill")).to_have_text(
+                "Kill: flatten all positions…", use_inner_text=True
+            )
             wrong += look(page, "main-runner-down", full=False)
             dialog = journey.ask_for(page, "kill")
             expect(dialog).to_contain_text("The control process is not answering")
@@ -114,9 +116,37 @@ def test_the_control_process_dies_and_the_pages_recover_by_themselves(ada: Watch
             expect(alone.get_by_role("alert")).to_contain_text("needs an administrator")
             wrong += look(alone, "error")
             (running.home / "control" / "bot_state.txt").write_text("stopped\n")
-        expect(page.locator("#banners")).not_to_contain_text("control process", timeout=60_000)
+        expect(page.locator("[data-unreachable]")).to_be_hidden(timeout=60_000)
+        expect(panel_frame(page, "status").locator("html")).not_to_have_attribute("data-stale", "")
         expect(page.locator("#controls .act-start")).to_be_visible()
         expect(alone.locator("#shell")).to_be_visible()
+    assert not wrong, "\n".join(wrong)
+
+
+def test_figures_are_stale_as_soon_as_nobody_answers(ada: Watched, running: Launched) -> None:
+    page = ada.page
+    page.goto("/")
+    frame = panel_frame(page, "status")
+    expect(frame.locator("#summary .mark").first).not_to_contain_text("stale", use_inner_text=True)
+    with ada.excusing(*DOWN):
+        with running.held_still():
+            running.child(RUNNER).kill()
+            before = frame.locator("#freshness time").get_attribute("datetime")
+            wait_for(lambda: says_no_answer(page), 30)
+            told = page.locator("[data-unreachable]")
+            expect(told.locator("time")).to_have_text(re.compile(r"\d\d:\d\d:\d\d"))
+            assert before is not None
+            assert told.locator("time").inner_text() >= before[11:19]
+            expect(frame.locator("#summary .mark").first).to_contain_text("stale", use_inner_text=True)
+            expect(frame.locator("#figures-1")).to_contain_text("Stale", use_inner_text=True)
+            expect(frame.locator("#freshness")).to_contain_text("stale")
+            expect(frame.get_by_role("alert")).to_have_count(0)  # it is told once, by the console
+            expect(page.locator("#controls .act-kill")).to_have_text(
+                "Kill: flatten all positions…", use_inner_text=True
+            )
+            wrong = look(page, "main-stale", full=False)
+        expect(told).to_be_hidden(timeout=60_000)
+        expect(frame.locator("html")).not_to_have_attribute("data-stale", "")
     assert not wrong, "\n".join(wrong)
 
 

@@ -114,5 +114,7 @@ def trade(ada: Watched) -> list[str]:
     journey.wait_for_positions(page)
     panel = page.frame_locator("iframe[data-panel=status]")
     expect(panel.locator("#open-trades tbody tr").first).to_be_visible(timeout=30_000)
-    expect(page.locator("#controls .act-kill")).to_have_text(re.compile(r"Kill: flatten \d+ position"))
+    expect(page.locator("#controls .act-kill")).to_have_text(
+        re.compile(r"Kill: flatten \d+ position"), use_inner_text=True
+    )
     return wrong

@@ -3,7 +3,7 @@ import { focusFilter, onShortcut } from "./keys.js";
 import { refresh, remember } from "./live.js";
 import { isFramed, listen, toShell } from "./messages.js";
 import { isPaused, setPaused, StatusPoll } from "./poll.js";
-import { startClocks } from "./time.js";
+import { setSilent, startClocks } from "./time.js";
 
 const RETRY_MS = 3_000;
 
@@ -21,10 +21,10 @@ if (document.body.dataset.page !== "main") {
     if (fetched) dispatchEvent(new Event("tbot:refreshed"));
   };
   if (isFramed) {
-    listen({ status: changed, filter: focusFilter });
+    listen({ status: changed, filter: focusFilter, silent: (told) => setSilent(told.silent === true) });
     toShell("ready");
   } else if (document.querySelector("[data-live]")) {
-    new StatusPoll({ onChange: changed }).start();
+    new StatusPoll({ onChange: changed, onAnswer: (reached) => setSilent(!reached) }).start();
   }
 }
 

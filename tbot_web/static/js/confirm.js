@@ -11,8 +11,10 @@ export function confirmActs(dialog, acted) {
     ask(dialog, link.href);
   });
   dialog.addEventListener("close", () => {
-    // a refresh may have replaced the button that was pressed
-    if (document.activeElement === document.body) document.querySelector(`a[href="${dialog.dataset.for}"]`)?.focus();
+    // a refresh may have replaced the button that was pressed, or the act taken it away
+    if (document.activeElement !== document.body) return;
+    const opener = document.querySelector(`a[href="${dialog.dataset.for}"]`);
+    (opener ?? document.querySelector("a[data-confirm]"))?.focus();
   });
   dialog.addEventListener("click", (event) => {
     if (!event.target.closest("[data-cancel]")) return;

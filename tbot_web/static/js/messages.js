@@ -6,6 +6,7 @@
 //                    toast {tone, text}        the result of a person's act
 //                    signed-out {}             the session is over
 //   shell to panel   status {}                 the status document has changed
+//                    silent {silent}           whether nobody answers, so that figures are stale
 //                    filter {}                 put the cursor into the panel's filter
 
 export const isFramed = self !== top;

@@ -15,15 +15,26 @@ export function age(seconds) {
   return `${Math.floor(seconds / 3600)} h ${Math.floor((seconds % 3600) / 60)} min`;
 }
 
+let silent = false;
+
+// Whether nobody answers: then everything on the page is stale, however young.
+export function setSilent(now) {
+  silent = now;
+  tick();
+}
+
 function tick() {
   const now = new Date(serverNow());
   for (const clock of document.querySelectorAll("[data-clock]")) clock.textContent = now.toISOString().slice(11, 19);
+  let anyStale = silent;
   for (const fresh of document.querySelectorAll("[data-fresh]")) {
     const seconds = Math.max(0, Math.round((now - Date.parse(fresh.dataset.fresh)) / 1000));
-    const stale = seconds > Number(fresh.dataset.staleAfter);
-    fresh.classList.toggle("stale", stale);
-    fresh.querySelector("[data-age]").textContent = `, ${stale ? "stale, " : ""}${age(seconds)} ago`;
+    const stale = silent || seconds > Number(fresh.dataset.staleAfter);
+    const told = fresh.querySelector("[data-age]");
+    if (told) told.textContent = `, ${stale ? "stale, " : ""}${age(seconds)} ago`;
+    anyStale ||= stale;
   }
+  document.documentElement.toggleAttribute("data-stale", anyStale);
 }
 
 const local = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "long" });

@@ -61,7 +61,7 @@ def dashboard(stage: Stage) -> Dashboard:
 
 def test_nothing_was_traded_yet(dashboard: Dashboard) -> None:
     assert dashboard.ask("trades.open").items == []
-    assert dashboard.ask("trades.closed").model_dump() == {"items": [], "next": None}
+    assert dashboard.ask("trades.closed").model_dump() == {"items": [], "next": None, "market_time": None}
     assert dashboard.ask("status.equity").items == []
     assert dashboard.ask("status.days").items == []
 

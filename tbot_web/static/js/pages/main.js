@@ -5,6 +5,7 @@ import { refresh } from "../live.js";
 import { listen, toPanel } from "../messages.js";
 import { StatusPoll } from "../poll.js";
 import { watchSession } from "../session.js";
+import { serverNow, setSilent } from "../time.js";
 import { activity, toast } from "../toast.js";
 
 const CLOSING_MS = 2_000;
@@ -48,11 +49,18 @@ addEventListener("popstate", () => {
 // Poll
 
 const unreachable = document.querySelector("[data-unreachable]");
+let heardAt = null; // when the last good answer came
 
 function answered(reached) {
+  if (reached) heardAt = new Date(serverNow());
+  else if (heardAt) {
+    for (const since of unreachable.querySelectorAll("[data-since]")) since.hidden = false;
+    unreachable.querySelector("time").textContent = heardAt.toISOString().slice(11, 19);
+  }
   if (reached === unreachable.hidden) return;
   unreachable.hidden = reached;
-  if (!reached) unreachable.querySelector("time").textContent = `${new Date().toISOString().slice(11, 19)} UTC`;
+  setSilent(!reached);
+  for (const frame of frames.values()) toPanel(frame, "silent", { silent: !reached });
 }
 
 async function changed() {
@@ -93,7 +101,7 @@ function help() {
 const isOwnPath = (path) => typeof path === "string" && /^\/[a-z_]+\//.test(path);
 
 listen({
-  ready: () => {},
+  ready: (_, panel) => panel.postMessage({ kind: "silent", silent: !unreachable.hidden }, location.origin),
   open: ({ panel, path }) => open(panel, isOwnPath(path) ? path : null),
   key: ({ key }) => (key === "?" ? help() : go(String(key))),
   toast: ({ tone, text }) => toast(tone, String(text)),
@@ -111,14 +119,19 @@ onShortcut({
 
 // Menus, theme, activity
 
-const toggle = document.querySelector("[data-nav-toggle]");
+const toggles = all("[data-nav-toggle], [data-acts-toggle]");
+const isOpen = (toggle) => toggle.getAttribute("aria-expanded") === "true";
 
 function closeMenu() {
-  toggle.setAttribute("aria-expanded", "false");
+  for (const toggle of toggles) toggle.setAttribute("aria-expanded", "false");
 }
-toggle.addEventListener("click", () => {
-  toggle.setAttribute("aria-expanded", String(toggle.getAttribute("aria-expanded") !== "true"));
-});
+for (const toggle of toggles) {
+  toggle.addEventListener("click", () => {
+    const opens = !isOpen(toggle);
+    closeMenu();
+    toggle.setAttribute("aria-expanded", String(opens));
+  });
+}
 addEventListener("keydown", (event) => {
   if (event.key !== "Escape") return;
   closeMenu();

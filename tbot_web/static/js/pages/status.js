@@ -2,7 +2,7 @@
 
 const HEIGHT = { equity: 230, days: 180 };
 const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
-const plots = [];
+const drawings = new Map(); // box -> drawing
 
 // A colour token as the browser resolves it for the present theme.
 function ink(token, alpha = 1) {
@@ -19,6 +19,7 @@ const fontOf = (size) => `${size}px ${getComputedStyle(document.body).fontFamily
 const dayOf = (moment) => `${Number(moment.slice(8, 10))} ${MONTHS[Number(moment.slice(5, 7)) - 1]}`;
 
 const amount = new Intl.NumberFormat("en", { maximumFractionDigits: 2 });
+const money = new Intl.NumberFormat("en", { minimumFractionDigits: 2, maximumFractionDigits: 2 });
 const said = (value) => amount.format(value).replace("-", "\u2212");
 
 // The width inside the box's padding.
@@ -62,38 +63,81 @@ function valueAxis(lowest) {
   };
 }
 
-function equityPlot(box, items) {
-  const equity = items.map((item) => Number(item.equity));
-  const drawdown = items.map((item) => Number(item.drawdown_pct));
+// The scale of the drawdown, on the right: none, and the deepest.
+function drawdownAxis(deepest) {
+  return {
+    scale: "percent",
+    side: 1,
+    stroke: ink("bad"),
+    font: fontOf(12),
+    grid: { show: false },
+    ticks: { show: false },
+    gap: 4,
+    size: 56,
+    splits: () => [0, deepest],
+    values: (_, splits) => splits.map((value) => `${said(value)}%`),
+  };
+}
+
+// The last value, written where the line ends.
+function nameTheEnd(plot) {
+  const { ctx, data } = plot;
+  const last = data[0].length - 1;
+  const ratio = devicePixelRatio;
+  const text = money.format(data[1][last]);
+  ctx.save();
+  ctx.font = `600 ${13 * ratio}px ${getComputedStyle(document.body).fontFamily}`;
+  ctx.textAlign = "right";
+  ctx.textBaseline = "bottom";
+  ctx.lineJoin = "round";
+  ctx.lineWidth = 4 * ratio;
+  ctx.strokeStyle = ink("surface");
+  ctx.fillStyle = ink("accent");
+  const [x, y] = [plot.valToPos(data[0][last], "x", true), plot.valToPos(data[1][last], "usd", true) - 6 * ratio];
+  const top = Math.max(y, plot.bbox.top + 16 * ratio);
+  ctx.strokeText(text, x, top);
+  ctx.fillText(text, x, top);
+  ctx.restore();
+}
+
+function equityPlot(box, rows) {
+  const equity = rows.map(([, value]) => Number(value));
+  const drawdown = rows.map(([, , percent]) => Number(percent));
   const [low, high] = [Math.min(...equity), Math.max(...equity)];
   const span = high - low || Math.max(1, high * 0.01);
-  const deepest = Math.min(...drawdown, -0.5);
+  const deepest = Math.min(...drawdown);
+  const depth = Math.min(deepest, -0.5);
   return new uPlot(
     {
       width: room(box),
       height: HEIGHT.equity,
-      padding: [8, 4, 0, 0],
+      padding: [12, 0, 0, 0],
       legend: { show: false },
       cursor: { show: false },
       scales: {
         x: { time: false },
         usd: { range: [low - span * 0.5, high + span * 0.08] },
-        percent: { range: [deepest, -deepest * 3.6] },
+        percent: { range: [depth, -depth * 3.6] },
       },
-      axes: [timeAxis(items.map((item) => item.at), 6), { ...valueAxis(low - span * 0.05), scale: "usd" }],
+      axes: [
+        timeAxis(rows.map(([at]) => at), 6),
+        { ...valueAxis(low - span * 0.05), scale: "usd" },
+        drawdownAxis(deepest),
+      ],
       series: [
         {},
         { scale: "usd", stroke: ink("accent"), width: 2, points: { show: false } },
         { scale: "percent", stroke: ink("bad"), width: 1, fill: ink("bad", 0.3), fillTo: 0, points: { show: false } },
       ],
+      hooks: { draw: [nameTheEnd] },
     },
-    [items.map((_, index) => index), equity, drawdown],
+    [rows.map((_, index) => index), equity, drawdown],
     box,
   );
 }
 
-function daysPlot(box, items) {
-  const results = items.map((item) => Number(item.pnl));
+function daysPlot(box, rows) {
+  const results = rows.map(([, result]) => Number(result));
   const bars = (token) => ({
     stroke: ink(token),
     fill: ink(token, 0.85),
@@ -109,14 +153,14 @@ function daysPlot(box, items) {
       legend: { show: false },
       cursor: { show: false },
       scales: {
-        x: { time: false, range: [-0.6, Math.max(items.length, 12) - 0.4] },
+        x: { time: false, range: [-0.6, Math.max(rows.length, 12) - 0.4] },
         y: { range: (_, low, high) => uPlot.rangeNum(Math.min(low, 0), Math.max(high, 0), 0.1, true) },
       },
-      axes: [timeAxis(items.map((item) => item.day), 6), valueAxis(-Infinity)],
+      axes: [timeAxis(rows.map(([day]) => day), 6), valueAxis(-Infinity)],
       series: [{}, bars("ok"), bars("bad")],
     },
     [
-      items.map((_, index) => index),
+      rows.map((_, index) => index),
       results.map((result) => (result >= 0 ? result : null)),
       results.map((result) => (result < 0 ? result : null)),
     ],
@@ -126,34 +170,34 @@ function daysPlot(box, items) {
 
 const draw = { equity: equityPlot, days: daysPlot };
 
-async function load(plot) {
-  const response = await fetch(plot.box.dataset.source, { headers: { "X-Poll": "1" } }).catch(() => null);
-  if (!response?.ok) return; // the page around it says so; the old curve stays
-  plot.items = (await response.json()).items;
-  redraw(plot);
-}
-
-function redraw(plot) {
-  if (!plot.items?.length || !plot.box.clientWidth) return;
-  plot.drawn?.destroy();
-  plot.drawn = draw[plot.box.dataset.plot](plot.box, plot.items);
-}
-
-document.addEventListener("DOMContentLoaded", () => {
-  for (const box of document.querySelectorAll("[data-plot]")) {
-    const plot = { box, items: null, drawn: null };
-    plots.push(plot);
-    load(plot);
-    let width = 0;
-    new ResizeObserver(() => {
-      if (box.clientWidth === width) return;
-      width = box.clientWidth;
-      redraw(plot);
-    }).observe(box);
+// A refresh brings new boxes; what was drawn in the old ones goes with them.
+function drawAll() {
+  for (const [box, drawing] of drawings) {
+    if (box.isConnected) continue;
+    drawing.destroy();
+    drawings.delete(box);
+    widths.unobserve(box);
   }
+  for (const box of document.querySelectorAll("[data-plot]")) {
+    if (drawings.has(box)) continue;
+    redraw(box);
+    widths.observe(box);
+  }
+}
+
+function redraw(box) {
+  if (!box.clientWidth) return;
+  drawings.get(box)?.destroy();
+  drawings.set(box, draw[box.dataset.plot](box, JSON.parse(box.dataset.points)));
+}
+
+const widths = new ResizeObserver((seen) => {
+  for (const { target } of seen) if (drawings.get(target)?.width !== room(target)) redraw(target);
 });
-addEventListener("tbot:refreshed", () => plots.forEach(load));
-const redrawAll = () => requestAnimationFrame(() => plots.forEach(redraw));
+const redrawAll = () => requestAnimationFrame(() => [...drawings.keys()].forEach(redraw));
+
+document.addEventListener("DOMContentLoaded", drawAll);
+addEventListener("tbot:refreshed", drawAll);
 addEventListener("tbot:theme", redrawAll);
 addEventListener("storage", (event) => event.key === "tbot_theme" && redrawAll());
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redrawAll);
