@@ -92,7 +92,7 @@ class ClosingReport(Message):
 
 
 class ControlState(Message):
-    """What the control bar shows."""
+    """What the control bar shows; `since` is when it came into its state, UTC."""
 
     state: str
     paused: bool
@@ -102,3 +102,4 @@ class ControlState(Message):
     closing: ClosingReport | None
     error: str | None
     last_good_state: str | None
+    since: str | None = None

@@ -64,6 +64,7 @@ class ControlVerbs:
             closing=conductor.closing_report() if conductor else None,
             error=self._lifecycle.reason if in_error else None,
             last_good_state=last_good if in_error else None,
+            since=to_rfc3339(self._lifecycle.since),
         )
 
     def _preview(self, _caller: Caller, asked: AskPreview) -> Preview:

@@ -34,26 +34,22 @@ def show() -> Response:
     """What happened, what still works, and what to do; 503, for the console is not there."""
     state = home().state()
     if state is State.ERROR or state is None:
-        return problems.respond(_error_problem())
+        standing = _control_state()
+        return problems.respond(_error_problem(standing), standing)
     if wants_json():
         return problems.respond(_shutdown_problem())
     page = render_template("shutdown.html", problem=_shutdown_problem(), page=SHUTDOWN_PAGE, state=state)
     return make_response(page, 503, {"Retry-After": "2"})
 
 
-def _error_problem() -> Problem:
+def _error_problem(standing: ControlState | None) -> Problem:
     """The reason is shown to whoever may see the bot's state."""
-    known = _control_state()
-    detail = "New entries are blocked. Protective orders stand at the broker."
-    if known is not None and known.error:
-        detail = f"{known.error} {detail}"
-    if known is not None and known.last_good_state:
-        detail = f"{detail} The last good state was {known.last_good_state}."
+    reason = standing.error if standing else None
     return Problem(
         status=503,
         code="bot_in_error",
-        title="The bot has stopped and needs an administrator",
-        detail=detail,
+        title=reason or "The bot has stopped and needs an administrator",
+        detail="New entries are blocked. Protective orders stand at the broker; books and audit trail are kept.",
         next_step="Sign in as an administrator and open the control page: it verifies and resets.",
     )
 

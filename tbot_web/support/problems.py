@@ -10,6 +10,7 @@ from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response as AnyResponse
 
+from tbot_bot.api.control import ControlState
 from tbot_bot.api.errors import ApiError, Problem
 from tbot_bot.api.lifecycle import Phase
 from tbot_bot.api.permissions import Permission
@@ -37,15 +38,15 @@ def install(app: Flask) -> None:
     app.register_error_handler(Exception, _unexpected)
 
 
-def respond(problem: Problem) -> AnyResponse:
-    """Show a problem in the form that the request asks for."""
+def respond(problem: Problem, standing: ControlState | None = None) -> AnyResponse:
+    """Show a problem in the form that the request asks for; `standing` is where the bot stands, if that is shown."""
     if wants_json():
         return _document(problem)
     if problem.code == "not_signed_in" and "login" in current_app.blueprints:
         return _to_login()
     if problem.code == "no_setup_session":
         return redirect("/configuration", 303)
-    page = render_template("error.html", problem=problem, page=ERROR_PAGE)
+    page = render_template("error.html", problem=problem, page=ERROR_PAGE, standing=standing)
     return _headed(make_response(page, problem.status), problem)
 
 

@@ -16,8 +16,8 @@ from tests.unit.web.pages import Browser
 
 
 def shown(page: str) -> set[str]:
-    """The operations that have a card."""
-    return set(re.findall(r'<article class="card" id="(\w+)" aria-labelledby="(?!shape-|problem)', page)) - {"problem"}
+    """The operations that the page unfolds to."""
+    return set(re.findall(r'<div id="(\w+)" class="body"', page)) - {"problem"}
 
 
 def test_the_document_is_served_to_whoever_may_see_the_status(
