@@ -61,6 +61,9 @@ class StrategyStatus(Message):
     trades_today: int | None = Field(description="Trades it closed in this exchange session.")
     win_rate_pct: str | None = Field(description="Share of them that won, in percent.")
     realised_pnl: str | None = Field(description="Result of them, fees taken off.")
+    open_trades: int | None = Field(default=None, description="Trades it holds now.")
+    left_alone: int | None = Field(default=None, description="Signals it let pass in this session.")
+    last_left_alone: str | None = Field(default=None, description="The last of them, and why.")
 
 
 class Summary(Message):

@@ -46,6 +46,7 @@ class Listener(Protocol):
 
     def market(self, told: TellMarket) -> None: ...
     def session(self, told: TellSession) -> None: ...
+    def no_trade(self, told: TellNoTrade) -> None: ...
     def books_behind(self, why: str) -> None:
         """Something the broker did could not be recorded; the broker must be asked again."""
         ...
@@ -178,6 +179,7 @@ class BotHost:
         log.info(
             "no trade", strategy=told.strategy, symbol=told.symbol, stage=told.stage, why=told.reason, market=told.at
         )
+        self._listener.no_trade(told)
 
 
 def _error_record(told: TellError) -> str:

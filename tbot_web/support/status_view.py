@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tbot_bot.api.lifecycle import PHASES, Phase, State
-from tbot_bot.api.status import ApiHealth, BotStatus, CacheStatus, Compliance, Severity, StatusDocument
+from tbot_bot.api.status import ApiHealth, BotStatus, CacheStatus, Compliance, Severity, StatusDocument, StrategyStatus
 from tbot_bot.api.wording import counted
 from tbot_web.support import figures
 from tbot_web.support.figures import Shown
@@ -141,6 +141,21 @@ def bot_cells(bot: BotStatus) -> list[Cell]:
         _trial_balance(bot),
         Cell("Open orders", figures.whole(bot.open_orders), reason=NO_BOOKS),
         Cell("Last trade", _text(bot.last_trade_id), reason="no trade yet", mono=True),
+    ]
+
+
+def strategy_cells(strategy: StrategyStatus) -> list[Cell]:
+    """What a strategy does now, what became of its signals in this session, and why the last was let pass."""
+    no_session = "no session has opened yet"
+    signals = "" if strategy.left_alone is None else f"{counted(strategy.left_alone, 'signal')} left alone"
+    return [
+        Cell("Window now", Shown(strategy.window)),
+        Cell("Open trades", figures.whole(strategy.open_trades), reason=NO_BOOKS),
+        Cell("Closed today", figures.whole(strategy.trades_today), reason=no_session),
+        Cell("Win rate", figures.percent(strategy.win_rate_pct), reason="no trade has closed in this session"),
+        Cell("PnL, USD", figures.money(strategy.realised_pnl, sign=True), reason=no_session),
+        Cell("Not traded", Shown(signals) if signals else None, reason=no_session),
+        *([Cell("Last of them", Shown(strategy.last_left_alone))] if strategy.last_left_alone else []),
     ]
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tbot_bot.api.bot_protocol import TellNoTrade
 from tbot_bot.api.status import ErrorEvent
 from tbot_bot.control.status_source import StatusSource
 from tbot_bot.domain.lifecycle import State
@@ -71,6 +72,13 @@ def test_a_trading_bot(stage: Stage, bot: Callable[[], dict[str, Any]]) -> None:
     assert (row["session_open_at"], row["market_open"]) == ("2013-10-04T13:30:00Z", True)
     assert (row["tied_out"], row["simulated"], row["market_speed"], row["market_seed"]) == (True, True, "120", 7)
     assert [(one["name"], one["window"], one["enabled"]) for one in row["strategies"]] == [("open", "trading", True)]
+    assert [(one["left_alone"], one["last_left_alone"]) for one in row["strategies"]] == [(0, None)]
+    stage.bot.ask(
+        TellNoTrade, strategy="open", symbol="BBB", stage="range", reason="too narrow", at="2013-10-04T13:40:00Z"
+    )
+    (strategy,) = bot()["strategies"]
+    assert (strategy["open_trades"], strategy["left_alone"]) == (row["open_positions"], 1)
+    assert strategy["last_left_alone"] == "BBB at 13:40 UTC: too narrow"
     assert row["generation"] == stage.backstage.foundation.generation
 
 

@@ -101,6 +101,17 @@ class TestStatus:
         assert marks(tied_out=False, trial_balance_ok=False) == ["bad", "bad"]
         assert marks(tied_out=None, trial_balance_ok=None) == ["unknown", "unknown"]
 
+    def test_a_strategy_says_what_it_does_and_why_not_more(self) -> None:
+        (first, *_), passed = bot().strategies, "TEC at 15:22 UTC: too thin"
+        said = {cell.label: cell for cell in status_view.strategy_cells(first)}
+        assert str(said["PnL, USD"].shown) == "+396.58"
+        assert said["Not traded"].shown is None
+        assert "Last of them" not in said
+        busy = first.model_copy(update={"left_alone": 1, "last_left_alone": passed, "open_trades": 2})
+        said = {cell.label: cell for cell in status_view.strategy_cells(busy)}
+        shown = [str(said[label].shown) for label in ("Not traded", "Last of them", "Open trades")]
+        assert shown == ["1 signal left alone", passed, "2"]
+
     def test_the_market_in_words(self) -> None:
         at = "2010-11-22T15:02:11Z"
         assert status_view.market_words(bot(), at) == "22 Nov 2010 10:02 New York, open, closes in 5 h 57 min"
