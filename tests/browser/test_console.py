@@ -67,6 +67,7 @@ def test_a_confirmation(ada: Watched, act: str) -> None:
     dialog = journey.ask_for(page, act)
     expect(dialog.get_by_role("link", name="Cancel")).to_be_focused()
     wrong = look(page, f"confirm-{act}", full=False)
+    expect(page.locator(f"#controls .act-{act}")).to_be_visible()  # it is folded in at a phone's width
     page.keyboard.press("Escape")
     expect(dialog).to_be_hidden()
     expect(page.locator(f"#controls .act-{act}")).to_be_focused()

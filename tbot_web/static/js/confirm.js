@@ -11,10 +11,11 @@ export function confirmActs(dialog, acted) {
     ask(dialog, link.href);
   });
   dialog.addEventListener("close", () => {
-    // a refresh may have replaced the button that was pressed, or the act taken it away
-    if (document.activeElement !== document.body) return;
-    const opener = document.querySelector(`a[href="${dialog.dataset.for}"]`);
-    (opener ?? document.querySelector("a[data-confirm]"))?.focus();
+    // a refresh may have replaced the button that was pressed, the act taken it away, or a turned phone folded it in
+    const openers = [`a[href="${dialog.dataset.for}"]`, ".act-kill", "a[data-confirm]"];
+    for (const opener of openers) {
+      if (document.activeElement === document.body) document.querySelector(opener)?.focus();
+    }
   });
   dialog.addEventListener("click", (event) => {
     if (!event.target.closest("[data-cancel]")) return;
