@@ -237,7 +237,7 @@ def _since_note(bot: BotStatus) -> str:
 
 def _wins_note(bot: BotStatus) -> str:
     ever = figures.percent(bot.cumulative_win_rate_pct)
-    today = figures.share(bot.wins_today, bot.trades_today)
+    today = figures.share(bot.wins_today, bot.trades_today) if bot.trades_today else ""
     parts = [today and f"{today} today", f"{ever} of all {bot.trades_ever:,}" if ever and bot.trades_ever else ""]
     return " · ".join(part for part in parts if part) or "no trade has closed yet"
 
