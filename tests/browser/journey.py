@@ -43,6 +43,7 @@ def sign_in(page: Page, base: str, password: str = PASSWORD) -> None:
 
 def ask_for(page: Page, act: str) -> Locator:
     """Press an act's button on the control bar; return the dialog that asks."""
+    expect(page.locator("[data-theme-choice][aria-pressed=true]")).to_have_count(1)  # the console's scripts have run
     page.locator(f"#controls .act-{act}").click()
     dialog = page.locator("#confirm-dialog[open]")
     expect(dialog.locator("h1")).to_be_visible()

@@ -13,9 +13,8 @@ export function confirmActs(dialog, acted) {
   dialog.addEventListener("close", () => {
     // a refresh may have replaced the button that was pressed, the act taken it away, or a turned phone folded it in
     const openers = [`a[href="${dialog.dataset.for}"]`, ".act-kill", "a[data-confirm]"];
-    for (const opener of openers) {
-      if (document.activeElement === document.body) document.querySelector(opener)?.focus();
-    }
+    const lost = () => document.activeElement === document.body || dialog.contains(document.activeElement);
+    for (const opener of openers) if (lost()) document.querySelector(opener)?.focus();
   });
   dialog.addEventListener("click", (event) => {
     if (!event.target.closest("[data-cancel]")) return;
