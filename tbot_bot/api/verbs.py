@@ -20,6 +20,7 @@ _MAIN = frozenset(state for state in State if PHASES[state] is Phase.MAIN)
 _LIVE = _MAIN | CLOSING
 _SET_UP = frozenset(state for state in State if PHASES[state] is Phase.CONFIGURATION)
 _ERROR = frozenset({State.ERROR})
+_RESTORABLE = frozenset({State.STOPPED, State.ERROR})
 _REGISTERED = _LIVE | frozenset(state for state in State if PHASES[state] is Phase.ERROR)
 
 BODY_LIMIT = 64 * 1024
@@ -119,6 +120,8 @@ _TABLE = (
     Verb("backups.list", Permission.BACKUPS_MANAGE, _LIVE | _ERROR, Nothing, backups.Backups),
     Verb("backups.verify", Permission.BACKUPS_MANAGE, _LIVE | _ERROR, backups.AskBackup, backups.Backup),
     Verb("backups.make", Permission.BACKUPS_MANAGE, _LIVE, backups.AskSnapshot, backups.Backup, True),
+    Verb("backups.preview", Permission.BACKUPS_MANAGE, _RESTORABLE, backups.AskRestore, backups.RestorePreview),
+    Verb("backups.restore", Permission.BACKUPS_MANAGE, _RESTORABLE, backups.Restore, backups.Restored, True),
     Verb("backups.purge", Permission.BACKUPS_MANAGE, _LIVE, backups.Purge, backups.Purged, True),
 )
 

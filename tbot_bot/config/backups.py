@@ -29,6 +29,7 @@ from tbot_bot.storage.backup_store import (
     BackupStore,
     SnapshotRequest,
     SupersededError,
+    snapshot_generation,
 )
 from tbot_bot.storage.generation import PinnedGeneration
 from tbot_bot.storage.generations import KEEP_FOR, KEEP_NEWEST, GenerationStore
@@ -150,6 +151,10 @@ class BackupService:
             return
         with self._store.generation(name, self._store.read(name)) as pinned:
             yield pinned
+
+    def snapshot(self, name: str) -> tuple[SnapshotManifest, Path]:
+        """The manifest and the folder of a snapshot."""
+        return self._store.read(name), self._store.path(name)
 
     def sources(self) -> dict[str, Path]:
         """The present databases, by their names in a snapshot; one that is not there yet is left out."""
@@ -369,8 +374,3 @@ def generation_number(name: str) -> int | None:
     """The generation that a backup's name stands for; None for a snapshot's."""
     found = _GENERATION_NAME.fullmatch(name)
     return None if found is None else int(found[1])
-
-
-def snapshot_generation(name: str) -> int:
-    """The generation in a snapshot, by its name."""
-    return int(name.rpartition("-")[2])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,8 +18,11 @@ from tbot_bot.audit.trail import AuditTrail
 from tbot_bot.audit.verification import verify_chain
 from tbot_bot.config.backups import BackupService
 from tbot_bot.config.paths import Home
+from tbot_bot.config.rescue import Rescue
+from tbot_bot.config.restore import RestoreService, SecretsInUse
 from tbot_bot.config.rotation import COMMIT
 from tbot_bot.config.secret_creation import BOT_IDENTITY, read_identity
+from tbot_bot.control.foundation import Foundation
 from tbot_bot.domain.audit import AuditPhase, AuditUnavailableError
 from tbot_bot.domain.ids import BotIdentity
 from tbot_bot.domain.time import Clock
@@ -32,6 +36,7 @@ from tbot_bot.storage.filesystem import Filesystem
 from tbot_bot.storage.generations import GenerationStore
 from tbot_bot.storage.keys import CheckpointKey
 from tbot_bot.storage.ledger_database import LedgerDatabase
+from tbot_bot.storage.restore_plan import RestoreFolder
 from tbot_bot.storage.secret_errors import SecretStoreError
 
 log = structlog.get_logger("backups")
@@ -95,12 +100,53 @@ def open_backups(
     """The backups of a home with what could be opened of it."""
 
     def bot() -> BotIdentity | None:
-        with secrets.current() as pinned:
-            return read_identity(pinned.read(BOT_IDENTITY)) if BOT_IDENTITY in pinned.names else None
+        try:
+            with secrets.current() as pinned:
+                return read_identity(pinned.read(BOT_IDENTITY)) if BOT_IDENTITY in pinned.names else None
+        except SecretStoreError:
+            return _bot_on_disk(home)
 
     store = BackupStore(home.backups, clock=clock, filesystem=Filesystem(), pause=pause)
     examiner = CopyExaminer(home, clock, audit)
     return BackupService(home, clock, secrets=secrets, store=store, audit=audit, bot=bot, examiner=examiner)
+
+
+def open_restores(foundation: Foundation, backups: BackupService, restart: Callable[[], None]) -> RestoreService:
+    """Restores into a home that is open; `restart` ends this process so that it is started again."""
+    return RestoreService(
+        foundation.home,
+        foundation.clock,
+        backups=backups,
+        store=foundation.secrets,
+        secrets=SecretsInUse(foundation.rotation),
+        folder=RestoreFolder(foundation.home.restore, Filesystem()),
+        audit=foundation.audit,
+        restart=restart,
+    )
+
+
+def open_rescue(home: Home, clock: Clock, restart: Callable[[], None]) -> tuple[BackupService, RestoreService]:
+    """Backups of a home that cannot be opened, and restores into it; what is done is recorded by the next start."""
+    secrets = GenerationStore(home.storage, clock=clock, filesystem=Filesystem())
+    backups = open_backups(home, clock, secrets, None, time.sleep)
+    store = BackupStore(home.backups, clock=clock, filesystem=Filesystem())
+    restores = RestoreService(
+        home,
+        clock,
+        backups=backups,
+        store=secrets,
+        secrets=Rescue(secrets, store, home.audit_database),
+        folder=RestoreFolder(home.restore, Filesystem()),
+        audit=None,
+        restart=restart,
+    )
+    return backups, restores
+
+
+def _bot_on_disk(home: Home) -> BotIdentity | None:
+    """The bot whose ledger lies in a home that cannot say it, None unless there is exactly one."""
+    found = [path.parents[1].name.split("_") for path in (home.root / "output").glob("*_*_*_*/ledgers/LEDGER.db")]
+    return BotIdentity(*found[0]) if len(found) == 1 else None
 
 
 @contextmanager
@@ -119,7 +165,8 @@ class Nightly:
         """`is_wanted` says whether there is anything to keep yet."""
         self._backups = backups
         self._is_wanted = is_wanted
-        self._stopping = threading.Event()
+        self._wake = threading.Event()
+        self._is_stopping = False
         self._thread = threading.Thread(target=self._run, name="nightly-backup", daemon=True)
         self._told: str | None = None
 
@@ -127,15 +174,21 @@ class Nightly:
         """Begin to look."""
         self._thread.start()
 
+    def look(self) -> None:
+        """Look now: there may be something to keep since a moment ago."""
+        self._wake.set()
+
     def stop(self) -> None:
-        """End; a snapshot under way is ended with the process and removed at the next."""
-        self._stopping.set()
+        """End; a snapshot under way is ended with the process, and what is left of it is removed later."""
+        self._is_stopping = True
+        self._wake.set()
 
     def _run(self) -> None:
-        while not self._stopping.is_set():
+        while not self._is_stopping:
             if self._is_wanted():
                 self._attempt()
-            self._stopping.wait(LOOK_EVERY_S)
+            self._wake.wait(LOOK_EVERY_S)
+            self._wake.clear()
 
     def _attempt(self) -> None:
         """Make it if it is due; what stands in the way is logged once and tried again."""

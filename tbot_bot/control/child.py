@@ -16,6 +16,8 @@ from typing import IO
 
 import structlog
 
+from tbot_bot.control.exit_codes import START_AGAIN
+
 log = structlog.get_logger("supervisor")
 PAUSE_S_FIRST = 0.5
 PAUSE_S_MAX = 30.0
@@ -39,6 +41,8 @@ class Child:
         code = self.process.poll()
         if code is None:
             return None
+        if code == START_AGAIN:
+            return f"{self.name} asked to be started again"
         if code < 0:
             return f"{self.name} was ended by {_signal_name(-code)}"
         return f"{self.name} ended with code {code}"
@@ -144,7 +148,12 @@ class Keeper:
             self.child.wait(0.0)
             if now_s - self.child.started_s >= HEALTHY_AFTER_S:
                 self._pause_s = PAUSE_S_FIRST
+            wanted = self.child.process.returncode == START_AGAIN
             self.child = None
+            if wanted:
+                self.reason, self._next_start_s = ended, now_s
+                log.info("child is started again", child=self.name, reason=ended)
+                return ended
         self.reason = f"{ended}; next start in {self._pause_s:g} s"
         self._next_start_s = now_s + self._pause_s
         self._pause_s = min(self._pause_s * 2, PAUSE_S_MAX)

@@ -14,16 +14,19 @@ import structlog
 
 from tbot_bot.api.bot_protocol import Halt, Pause, Run, TellMarket, TellNoTrade, TellSession
 from tbot_bot.api.control import ClosingReport
+from tbot_bot.config.restored import LEDGER_RESTORED
 from tbot_bot.control.floor import Floor
 from tbot_bot.control.foundation import Foundation
 from tbot_bot.control.lifecycle import WINDOWS, Lifecycle
 from tbot_bot.control.market_view import Seen
 from tbot_bot.control.trading_day import TradingDay
+from tbot_bot.domain.broker import BrokerError
 from tbot_bot.domain.gate import GateConditions
 from tbot_bot.domain.intents import Window
 from tbot_bot.domain.lifecycle import CLOSING, RUNNING, TRANSITIONS, State, require_transition
 from tbot_bot.domain.time import from_rfc3339
 from tbot_bot.monitoring.log_book import LogBook
+from tbot_bot.trading.adoption import adopt
 from tbot_bot.trading.closing import Closing, ClosingKind, ClosingOutcome
 from tbot_bot.trading.kill_switch import KillLatchedError, KillSwitchError
 from tbot_bot.trading.reconciliation import BootReport
@@ -211,6 +214,8 @@ class Conductor:
 
     def _unlock_if_clean(self) -> None:
         seen = self.floor.view.seen
+        if self._record.fact(LEDGER_RESTORED) and not self._take_back_orders():
+            return
         self.boot = self.day.reconcile("boot")
         self._changed()
         if not self.boot.may_trade:
@@ -238,6 +243,17 @@ class Conductor:
             self._reconcile_at = self._clock.now() + RECONCILE_EVERY
             if self._lifecycle.state is State.STARTED:
                 self._lifecycle.move(State.IDLE, "broker, books and ledger agree", "runner")
+
+    def _take_back_orders(self) -> bool:
+        """After a restore of the ledger: know the orders again that were sent since; whether the broker told them."""
+        try:
+            found = adopt(self.floor.broker, self.floor.orders, self._clock)
+        except BrokerError as error:
+            log.warning("orders cannot be taken back yet", why=str(error))
+            return False
+        log.info("the ledger was restored; orders were taken back from the broker", orders=list(found))
+        self._record.set_fact(LEDGER_RESTORED, None)
+        return True
 
     def _judge_break(self, report: BootReport) -> None:
         """Entries are blocked while broker, books and ledger disagree, or while that cannot be told."""

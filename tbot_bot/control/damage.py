@@ -22,6 +22,7 @@ from tbot_bot.config.rotation import (
 from tbot_bot.domain.audit import AuditUnavailableError
 from tbot_bot.domain.identity import UsersUnavailableError
 from tbot_bot.domain.time import Clock, to_rfc3339
+from tbot_bot.storage.backup_errors import BackupDamagedError, RestoreDamagedError
 from tbot_bot.storage.engine import is_damage
 from tbot_bot.storage.secret_errors import GenerationInvalidError
 
@@ -29,6 +30,7 @@ SECRETS = "Keys and secrets"
 AUDIT = "Audit trail"
 USERS = "Users"
 CONTROL = "Control record"
+RESTORE = "Prepared restore"
 
 _RESTORE = "Nothing is served from it. Restore it from a backup, and find out who or what wrote to it."
 #: Errors that always mean damage, and those that do only when a damaged database caused them.
@@ -39,6 +41,8 @@ _ALWAYS = (
     GenerationUnauditedError,
     KeyRefusedError,
     CommandError,
+    BackupDamagedError,
+    RestoreDamagedError,
 )
 _BY_CAUSE = (AuditUnavailableError, UsersUnavailableError, EffectFailedError)
 

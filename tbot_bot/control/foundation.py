@@ -13,9 +13,10 @@ from tbot_bot.audit.trail import AuditTrail
 from tbot_bot.config.files import write_atomically
 from tbot_bot.config.key_generation import prepare_keys
 from tbot_bot.config.paths import Home
+from tbot_bot.config.restored import PendingRestore
 from tbot_bot.config.rotation import RotationService
 from tbot_bot.config.secret_creation import BOT_IDENTITY, read_configuration, read_trading_settings
-from tbot_bot.control.damage import AUDIT, CONTROL, SECRETS, USERS, Inspection
+from tbot_bot.control.damage import AUDIT, CONTROL, RESTORE, SECRETS, USERS, Inspection
 from tbot_bot.domain.time import Clock
 from tbot_bot.identity.login import LogIn
 from tbot_bot.identity.passwords import PasswordHasher
@@ -24,6 +25,7 @@ from tbot_bot.identity.setup import SetupTokens
 from tbot_bot.identity.throttle import Throttle
 from tbot_bot.identity.users import EFFECT_KINDS, Users
 from tbot_bot.storage.audit_store import SqliteAuditStore
+from tbot_bot.storage.backup_store import BackupStore
 from tbot_bot.storage.control_store import ControlStore
 from tbot_bot.storage.engine import migrate, open_sqlite
 from tbot_bot.storage.filesystem import Filesystem
@@ -61,6 +63,8 @@ class Foundation:
         self.epoch = Epoch(home.epoch)
         self.secrets = GenerationStore(home.storage, clock=clock, filesystem=Filesystem())
         inspection = Inspection(clock)
+        with inspection.of(RESTORE):
+            self._put_restored_in_place()
         with inspection.of(SECRETS):
             prepare_keys(self.secrets)
         inspection.require_none()  # the keys sign and seal all the rest
@@ -75,6 +79,19 @@ class Foundation:
         with inspection.of(SECRETS):
             self.generation = self.rotation.verify_at_start()
         inspection.require_none()
+        self._settle_restored()
+
+    def _put_restored_in_place(self) -> None:
+        """Exchange the databases that a restore prepared, before any of them is opened."""
+        self._restored = PendingRestore.find(self.home, self.clock, Filesystem())
+        if self._restored is not None:
+            self._restored.put_in_place()
+
+    def _settle_restored(self) -> None:
+        if self._restored is not None:
+            self._restored.settle(self._people, self.record)
+            self._restored.close()
+            self.epoch.bump()
 
     def _open_audit(self, state: Callable[[], str]) -> None:
         engine = open_sqlite(self.home.audit_database)
@@ -82,11 +99,15 @@ class Foundation:
         self.audit = AuditTrail(SqliteAuditStore(engine), self.clock, self._sign, state)
         with self.secrets.current() as pinned:
             self.audit.genesis(pinned.checkpoint_key().public_key)
+        if self._restored is not None:
+            snapshots = BackupStore(self.home.backups, clock=self.clock, filesystem=Filesystem())
+            self._restored.carry_on(self.audit, self.secrets, snapshots)
 
     def _open_users(self, password_cost: int) -> None:
         engine = open_sqlite(self.home.users_database)
         migrate(engine, "users")
         store, audit, clock, changed = SqliteUserStore(engine), self.audit, self.clock, self.epoch.bump
+        self._people = store
         hasher = PasswordHasher(cost=password_cost)
         throttle = Throttle(store, clock)
         self.users = Users(store, hasher, throttle, audit, clock, changed=changed)

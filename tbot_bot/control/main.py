@@ -22,11 +22,11 @@ from tbot_bot.api.status import ErrorEvent
 from tbot_bot.audit.trail import AuditTrail
 from tbot_bot.config.paths import Home
 from tbot_bot.config.rotation import RotationError
-from tbot_bot.control.backups import Nightly, open_backups
+from tbot_bot.control.backups import Nightly, open_backups, open_restores
 from tbot_bot.control.clock import WallClock
 from tbot_bot.control.conductor import Conductor
 from tbot_bot.control.damage import HomeDamagedError
-from tbot_bot.control.exit_codes import UNHELPABLE
+from tbot_bot.control.exit_codes import START_AGAIN, UNHELPABLE
 from tbot_bot.control.flags import PROVISION, START, STOP, Flag, FlagFolder
 from tbot_bot.control.foundation import Foundation
 from tbot_bot.control.judge import CallJudge
@@ -75,6 +75,7 @@ class Runner:
         self._home = home
         self._clock = WallClock()
         self._stopping = threading.Event()
+        self._exit_code = 0
         self._log_book = LogBook(home.system_logs, self._clock)
         set_up(self._log_book.write, self._clock, "runner")
         self._foundation = Foundation(home, self._clock, state=self._state_now, password_cost=password_cost)
@@ -89,6 +90,7 @@ class Runner:
         self._backups = open_backups(
             home, self._clock, self._foundation.secrets, self._foundation.audit, self._stopping.wait
         )
+        self._restores = open_restores(self._foundation, self._backups, self._start_again)
         self._nightly = Nightly(self._backups, lambda: self._lifecycle.state not in _NOTHING_TO_KEEP)
         self._metrics = CollectorRegistry()
         self._log_reads: dict[tuple[str, str], datetime] = {}
@@ -100,7 +102,10 @@ class Runner:
         self._next_heal_s = 0.0
 
     def run(self) -> int:
-        """Serve and work until asked to stop (0) or something unexpected happens (1); then end everything below us."""
+        """Serve and work until asked to stop (0) or to start again (START_AGAIN), or the unexpected happens (1).
+
+        Then everything below us is ended.
+        """
         state = self._lifecycle.boot()
         if state is State.REGISTRATION and self._foundation.users.admin_exists():
             self._lifecycle.move(State.STOPPED, "the first administrator had been registered")
@@ -120,10 +125,14 @@ class Runner:
             return 1
         finally:
             self._shut_down()
-        return 0
+        return self._exit_code
 
     def stop(self, *_signal: int | FrameType | None) -> None:
         """Ask the loop to end."""
+        self._stopping.set()
+
+    def _start_again(self) -> None:
+        self._exit_code = START_AGAIN
         self._stopping.set()
 
     # the loop
@@ -238,7 +247,7 @@ class Runner:
         setup = SetupVerbs(self._foundation, self._lifecycle, self._provisioning, unsealer, self._requests)
         control = ControlVerbs(self._foundation, self._lifecycle, lambda: self._conductor, self._requests)
         sessions = SessionVerbs(self._foundation, unsealer)
-        backups = BackupVerbs(self._foundation, self._backups)
+        backups = BackupVerbs(self._foundation, self._backups, self._restores)
         verbs = (setup, sessions, dashboard, control, backups)
         handlers = {name: handler for each in verbs for name, handler in each.handlers().items()}
         judge = CallJudge(self._foundation, self._lifecycle)
@@ -270,6 +279,7 @@ class Runner:
 
     def _state_changed(self, source: State, target: State) -> None:
         self._foundation.epoch.bump()
+        self._nightly.look()
         self._publish_soon()
         try:
             self._note("lifecycle.move", target, AuditResult.OK, before={"state": source})

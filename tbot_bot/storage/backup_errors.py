@@ -4,6 +4,7 @@ BackupError
 +-- BackupNotFoundError    there is no backup of that name
 +-- BackupDamagedError     a backup is not what was written, or is another home's
 +-- BackupSpaceError       too little space is free
++-- RestoreDamagedError    what was prepared for a restore is not what was written
 +-- BackupFailedError      the disk or a database refused; nothing half-made is left
 """
 
@@ -36,12 +37,24 @@ class BackupDamagedError(BackupError):
         self.fault = fault
 
 
+class RestoreDamagedError(BackupError):
+    """`file` of a prepared restore is not as it was written: `fault` says what is wrong with it."""
+
+    def __init__(self, file: str, fault: str) -> None:
+        super().__init__(
+            f"The restore that was prepared is not as it was written: {file} {fault}. It was not carried out any "
+            "further. Prepare a restore again, or remove storage/restore to go on with the databases of now."
+        )
+        self.file = file
+        self.fault = fault
+
+
 class BackupSpaceError(BackupError):
     """Said before anything is written."""
 
-    def __init__(self, needed: int, free: int, place: str) -> None:
+    def __init__(self, what: str, needed: int, free: int, place: str) -> None:
         super().__init__(
-            f"No snapshot was made: it needs {needed // _MIB + 1} MiB and {free // _MIB} MiB are free on the disk of "
+            f"{what}: it needs {needed // _MIB + 1} MiB and {free // _MIB} MiB are free on the disk of "
             f"{place}. Nothing else is affected. Move old logs or copies of backups to another disk, then try again."
         )
 

@@ -245,7 +245,7 @@ class BackupStore:
         needed = sum(self._filesystem.lstat(path).st_size for path in present_files) + 2 * pinned.size + SPACE_LEFT
         free = self.free_bytes()
         if free < needed:
-            raise BackupSpaceError(needed, free, str(self._folder))
+            raise BackupSpaceError("No snapshot was made", needed, free, str(self._folder))
 
     def _free_name(self, generation: int) -> str:
         """A name by time; one that is taken, as after the clock was set back, is left for the next second."""
@@ -329,6 +329,11 @@ class BackupStore:
             raise BackupDamagedError(name, AUDIT, f"is no audit trail: {error}") from error
         if said != (manifest.installation, manifest.audit):
             raise BackupDamagedError(name, AUDIT, "is not the audit trail that the manifest names")
+
+
+def snapshot_generation(name: str) -> int:
+    """The generation in a snapshot, by its name."""
+    return int(name.rpartition("-")[2])
 
 
 def _require_one_moment(folder: Path, manifest: SnapshotManifest, *, counts: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
 import os
@@ -167,6 +168,21 @@ def present(filesystem: Filesystem, path: Path) -> bool:
     except FileNotFoundError:
         return False
     return True
+
+
+def clear_for_link(filesystem: Filesystem, link: Path, target: str, end: str) -> None:
+    """Keep what stands where a link belongs under its name and `end`; a link to `target`, or any if "", stays."""
+    if not present(filesystem, link):
+        return
+    try:
+        found = filesystem.readlink(link)
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
+    else:
+        if target in ("", found):
+            return
+    filesystem.rename(link, link.with_name(f"{link.name}{end}"))
 
 
 def remove_tree(filesystem: Filesystem, path: Path) -> None:

@@ -40,6 +40,16 @@ def previous(name: str) -> str:
     return f"{name}.previous"
 
 
+def checkpoint_key_in(filesystem: Filesystem, folder: Path) -> CheckpointKey | None:
+    """The checkpoint key in a generation's folder, whatever else of it is damaged; None where it cannot be read."""
+    try:
+        with opened(filesystem, open_folder(filesystem, folder / KEYS)) as keys:
+            text = read_file(filesystem, f"{CHECKPOINT}{_KEY}", dir_fd=keys, size_max=SIZE_MAX)
+        return CheckpointKey.of(text.decode("ascii"))
+    except (OSError, UnsafeFileError, ValueError):
+        return None
+
+
 @contextmanager
 def pin(filesystem: Filesystem, clock: Clock, folder: Path, number: int) -> Iterator[PinnedGeneration]:
     """Open generation `number` in `folder` for reading and check its manifest."""

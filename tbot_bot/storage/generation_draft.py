@@ -48,14 +48,27 @@ class Draft:
         return sha256(self.manifest)
 
 
+@dataclass(frozen=True, slots=True)
+class Rescue:
+    """The number of a generation that has no parent to rely on, and the key that endorses its own."""
+
+    number: int
+    endorser: CheckpointKey
+
+
 def compose(
-    request: Request, contents: Mapping[str, Mapping[str, Any]], parent: PinnedGeneration | None, at: datetime
+    request: Request,
+    contents: Mapping[str, Mapping[str, Any]],
+    parent: PinnedGeneration | None,
+    at: datetime,
+    rescue: Rescue | None = None,
 ) -> Draft:
     """Make fresh keys for everything, encrypt `contents` and sign the manifest; nothing touches the disk."""
     for name in contents:
         if not _NAME.fullmatch(name) or name in (SEALING, SIGNING, CHECKPOINT):
             raise SecretNameError(name)
-    number = 0 if parent is None else parent.number + 1
+    number = rescue.number if rescue else 0 if parent is None else parent.number + 1
+    endorser = rescue.endorser if rescue else None if parent is None else parent.checkpoint_key()
     keys = {name: new_key() for name in (SEALING, SIGNING, CHECKPOINT, *contents)}
     files = {secret_file(name): encrypt(keys[name], canonical_json(content), at) for name, content in contents.items()}
     previous_until, previous_keys = _predecessors(parent, at)
@@ -72,7 +85,7 @@ def compose(
         scheme=SCHEME,
         files={path: FileEntry(sha256=sha256(data), size=len(data)) for path, data in sorted(files.items())},
         checkpoint_key=checkpoint.public_key,
-        endorsement=_endorse(checkpoint.public_key, parent),
+        endorsement=_endorse(checkpoint.public_key, endorser),
         previous_until=previous_until,
         after_effects=[dict(effect) for effect in request.after_effects],
     )
@@ -106,8 +119,7 @@ def _predecessors(parent: PinnedGeneration | None, at: datetime) -> tuple[list[s
     return until, {previous(name): "\n".join(kept) for name, kept in keys.items()}
 
 
-def _endorse(public_key: str, parent: PinnedGeneration | None) -> Endorsement | None:
-    if parent is None:
+def _endorse(public_key: str, predecessor: CheckpointKey | None) -> Endorsement | None:
+    if predecessor is None:
         return None
-    predecessor = parent.checkpoint_key()
     return Endorsement(predecessor=predecessor.public_key, signature=predecessor.endorse(public_key))

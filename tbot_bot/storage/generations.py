@@ -23,6 +23,7 @@ from tbot_bot.domain.canonical import canonical_json
 from tbot_bot.domain.time import Clock, from_rfc3339
 from tbot_bot.storage.filesystem import (
     Filesystem,
+    clear_for_link,
     make_folder,
     open_locked,
     opened,
@@ -30,8 +31,9 @@ from tbot_bot.storage.filesystem import (
     remove_tree,
     sync_folder,
 )
-from tbot_bot.storage.generation import KEYS, SECRETS, PinnedGeneration, pin
-from tbot_bot.storage.generation_draft import Draft, Request, compose, write
+from tbot_bot.storage.generation import KEYS, SECRETS, PinnedGeneration, checkpoint_key_in, pin
+from tbot_bot.storage.generation_draft import Draft, Request, Rescue, compose, write
+from tbot_bot.storage.keys import CheckpointKey
 from tbot_bot.storage.secret_errors import (
     GenerationInvalidError,
     NoGenerationError,
@@ -161,7 +163,7 @@ class GenerationStore:
     def numbers(self) -> tuple[int, ...]:
         """Every generation that is kept, whole or not, oldest first."""
         with _disk():
-            return tuple(self._numbers())
+            return tuple(self._numbers()) if present(self._filesystem, self._generations) else ()
 
     @contextmanager
     def pinned(self, number: int) -> Iterator[PinnedGeneration]:
@@ -204,6 +206,38 @@ class GenerationStore:
                 changed = change(parent.read_all())
                 draft = compose(Request(request_id, actor, reason, after_effects), changed, parent, self._clock.now())
                 return self._commit(draft, parent.number)
+
+    def rescue(self, contents: Contents, request: Request, *, above: int, endorser: CheckpointKey) -> Committed:
+        """Put `contents` in place as a generation above all others, although the present ones cannot be relied on.
+
+        For a restore while nothing is served. Whatever stands in the place of the pointer or of a fixed link is moved
+        aside. `endorser` is the key that the audit trail knows as the newest. Raises RotationFailedError,
+        RotationIndeterminateError, StoreBusyError.
+        """
+        with _disk():
+            make_folder(self._filesystem, self._root)
+        with self._exclusive():
+            with _disk():
+                make_folder(self._filesystem, self._generations)
+                self._sweep_debris()
+                number = max([above, *self._numbers()]) + 1
+                for name, target in {_CURRENT: "", **_LINKS}.items():
+                    clear_for_link(self._filesystem, self._root / name, target, f".aside-{number:06d}")
+            rescue = Rescue(number, endorser)
+            committed = self._commit(compose(request, contents, None, self._clock.now(), rescue), None)
+            with _disk():
+                self._link()
+                sync_folder(self._filesystem, self._root)
+            self._unsettled = None
+            return committed
+
+    def checkpoint_keys(self) -> tuple[CheckpointKey, ...]:
+        """Every checkpoint key that can still be read, the newest generation's first, whatever else is damaged."""
+        if not present(self._filesystem, self._generations):
+            return ()
+        folders = (self._folder(number) for number in reversed(self._numbers()))
+        found = (checkpoint_key_in(self._filesystem, folder) for folder in folders)
+        return tuple(key for key in found if key)
 
     def require_settled(self) -> None:
         """Raise RotationIndeterminateError from a swap that the disk did not confirm until the next `recover`."""

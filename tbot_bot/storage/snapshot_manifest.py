@@ -10,6 +10,8 @@ from tbot_bot.domain.canonical import canonical_json
 from tbot_bot.storage.keys import CheckpointKey, is_signed
 from tbot_bot.storage.manifest import FileEntry, ManifestError, PublicKey, Sha256, Signature
 
+#: The name of a bot, empty before there was one.
+BotName = Annotated[str, Field(pattern=r"^([A-Z0-9]+(_[A-Z0-9]+){3})?$")]
 _SIGNED = b"tbot-snapshot-v1\0"
 
 
@@ -34,7 +36,7 @@ class SnapshotManifest(_Record):
     format: Literal[1] = 1
     name: str
     installation: Sha256
-    bot: Annotated[str, Field(pattern=r"^([A-Z0-9]+(_[A-Z0-9]+){3})?$")]
+    bot: BotName
     generation: int
     made_at: str
     actor: str

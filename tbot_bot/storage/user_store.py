@@ -63,6 +63,7 @@ _TOUCH = text("UPDATE session SET last_seen_us = :at WHERE handle = :handle")
 _LOCK = text("UPDATE session SET locked = 1, stepped_up_until_us = NULL WHERE handle = :handle")
 _END = text("DELETE FROM session WHERE handle = :handle")
 _END_OF_USER = text("DELETE FROM session WHERE user_id = :user_id AND handle = :handle")
+_END_ALL = text("DELETE FROM session")
 _END_OTHERS = text("DELETE FROM session WHERE user_id = :user_id AND handle IS NOT :keep")
 
 _FORGET_ATTEMPTS = text("DELETE FROM attempt WHERE last_us < :before")
@@ -167,6 +168,10 @@ class SqliteUserStore:
 
     def end_sessions(self, user_id: int, keep: str | None) -> int:
         return self._changed(_END_OTHERS, user_id=user_id, keep=keep)
+
+    def end_all_sessions(self) -> int:
+        """End every session of everybody."""
+        return self._changed(_END_ALL)
 
     # failed tries
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from tbot_bot.api.backups import AskRestore, BackupPart, Restore
 from tbot_bot.config.backups import BackupService
-from tbot_bot.control.backups import CopyExaminer, open_backups
+from tbot_bot.control.backups import CopyExaminer, open_backups, open_restores
 from tbot_bot.domain.audit import AuditFilter
 from tbot_bot.storage.backup_store import BackupStore
 from tbot_bot.storage.filesystem import Filesystem
@@ -23,6 +24,33 @@ class Vault:
         foundation = self.stage.foundation
         self.secrets, self.audit = foundation.secrets, foundation.audit
         self.service: BackupService = open_backups(self.home, self.clock, self.secrets, self.audit, lambda _s: None)
+        self.restarts = 0
+        self.restores = open_restores(foundation, self.service, self._restart)
+
+    def _restart(self) -> None:
+        self.restarts += 1
+
+    def close(self) -> None:
+        """Let go of every database, as the end of a process does."""
+        foundation = self.stage.foundation
+        for owner in (foundation.record, foundation.audit._store, foundation._people):
+            owner._engine.dispose()
+
+    def again(self) -> Vault:
+        """The home after its next start."""
+        self.close()
+        stage = Backstage(self.home.root)
+        stage.clock.move(seconds=(self.clock.now() - stage.clock.now()).total_seconds())
+        return Vault(stage)
+
+    def restore(self, name: str, *parts: BackupPart, request_id: str = "restore-0001", reason: str = "test") -> int:
+        """Preview and carry out; the generation it made."""
+        shown = self.restores.preview(AskRestore(id=name, parts=list(parts)))
+        assert shown.refusal == "", shown.refusal
+        asked = Restore(id=name, parts=list(parts), digest=shown.digest, reason=reason)
+        made = self.restores.restore(asked, actor="alice", request_id=request_id).generation
+        assert made is not None
+        return made
 
     def on(self, filesystem: Filesystem) -> BackupService:
         """The same backups on another filesystem."""

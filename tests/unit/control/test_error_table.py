@@ -57,7 +57,7 @@ ROWS: list[tuple[Exception, int, str]] = [
     (BackupNotFoundError("none"), 404, "backup_not_found"),
     (BackupDamagedError("one", "AUDIT.db", "is missing"), 409, "backup_damaged"),
     (BackupFailedError("No snapshot was made", "no space"), 503, "backup_failed"),
-    (BackupSpaceError(2, 1, "here"), 503, "backup_space"),
+    (BackupSpaceError("No snapshot was made", 2, 1, "here"), 503, "backup_space"),
     (SecretStoreError("no space"), 503, "secret_store"),
     (RotationError("no space"), 503, "rotation"),
     (DISK_FULL, 503, "database_unavailable"),

@@ -1,0 +1,76 @@
+"""Orders that the broker knows by our ids and the record does not, as after a ledger was restored: taken back.
+
+Their fills are then booked once, by the broker's execution ids, when they are pulled.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from tbot_bot.domain.broker import Broker
+from tbot_bot.domain.orders import Book, Order, OrderRequest, OrderRole, book_of, role_of
+from tbot_bot.domain.time import Clock
+from tbot_bot.trading.order_service import OrderService
+
+WHY = "taken back from the broker after the ledger was restored"
+_LEG_LETTERS = ("S", "T")
+_PARTS = 6
+
+
+def adopt(broker: Broker, orders: OrderService, clock: Clock) -> tuple[str, ...]:
+    """Put every order on record that bears an id of ours, was filled or works, and is not known; return their ids.
+
+    Raises BrokerUnavailableError; what was taken back until then stays.
+    """
+    adopted = []
+    for client_order_id in _unknown(broker, orders):
+        order = broker.order(client_order_id)
+        if order is not None and order.parent_client_order_id:
+            order = broker.order(order.parent_client_order_id)  # legs come with their entry
+        book = book_of(order.client_order_id) if order else None
+        if order is None or book is None or orders.records.order(order.client_order_id) is not None:
+            continue
+        legs = _legs(broker, order)
+        request = replace(_request(order, book), bracket=tuple(_request(leg, book) for leg in legs))
+        strategy = order.client_order_id.split("-")[1]
+        orders.records.record_intent(request, strategy=strategy, at=order.updated_at, recorded_at=clock.now(), why=WHY)
+        for each in (order, *legs):
+            orders.order_changed(each)
+            adopted.append(each.client_order_id)
+    return tuple(adopted)
+
+
+def _unknown(broker: Broker, orders: OrderService) -> list[str]:
+    """Ids of ours at the broker, by fills and open orders, that are not on record."""
+    ids = [order.client_order_id for order in broker.open_orders()]
+    cursor = 0
+    while fresh := broker.executions(cursor):
+        ids += [execution.client_order_id for execution in fresh]
+        cursor = fresh[-1].sequence
+    return [one for one in dict.fromkeys(ids) if _is_ours(one) and orders.records.order(one) is None]
+
+
+def _is_ours(client_order_id: str) -> bool:
+    is_whole = len(client_order_id.split("-")) >= _PARTS
+    return is_whole and book_of(client_order_id) is not None and role_of(client_order_id) is not None
+
+
+def _legs(broker: Broker, entry: Order) -> list[Order]:
+    if role_of(entry.client_order_id) is not OrderRole.ENTRY:
+        return []
+    base = entry.client_order_id.rpartition("-")[0]
+    found = (broker.order(f"{base}-{letter}") for letter in _LEG_LETTERS)
+    return [leg for leg in found if leg is not None and leg.parent_client_order_id == entry.client_order_id]
+
+
+def _request(order: Order, book: Book) -> OrderRequest:
+    return OrderRequest(
+        client_order_id=order.client_order_id,
+        book=book,
+        symbol=order.symbol,
+        side=order.side,
+        quantity=order.quantity,
+        type=order.type,
+        limit_price=order.limit_price,
+        stop_price=order.stop_price,
+    )
