@@ -14,6 +14,7 @@ from tbot_bot.api import logs, status, trades
 from tbot_bot.api.control import Act
 from tbot_bot.api.errors import ApiError, not_signed_in
 from tbot_bot.api.permissions import Role
+from tbot_web.support import status_source
 from tests.unit.web.canned import CannedRunner
 from tests.unit.web.pages import Browser
 from tests.unit.web_dashboard import documents
@@ -89,6 +90,26 @@ class TestStatus:
         assert admin.get("/status/api", X_Poll="1", If_None_Match=tag).status_code == 304
         runner.special["status.document"] = lambda *_: documents.document(daily_pnl="1")
         assert admin.get("/status/api", X_Poll="1", If_None_Match=tag).status_code == 200
+
+    def test_a_file_that_stopped_moving_is_not_believed(
+        self, tmp_path: Path, runner: CannedRunner, serve: Callable[[], Any]
+    ) -> None:
+        file = tmp_path / "output" / "RIGD_US_SIM_001" / "status.json"
+        file.parent.mkdir(parents=True)
+        file.write_text(documents.document(as_of=runner.clock.now()).model_dump_json())
+        browser = serve().browser(tbot_session=runner.sign_in())
+        assert "Kill: flatten 3 positions…" in browser.get("/").text
+        assert "SIMULATED MARKET" in browser.get("/trades/").text
+        runner.clock.move(status_source.FRESH_FOR)
+        assert browser.poll("/status/api").status_code == 200
+        assert runner.asked["status.document"] == 0
+        runner.clock.move(documents.timedelta(seconds=1))
+        runner.special["status.document"] = BROKEN
+        assert browser.poll("/status/api").status_code == 500
+        assert browser.get("/status/").text.count("The books could not be read") == 1  # told once
+        shell = browser.get("/").text
+        assert "RIGD_US_SIM_001" in shell
+        assert "flatten 3 positions" not in shell
 
     def test_the_published_file_serves_without_a_call(
         self, tmp_path: Path, runner: CannedRunner, serve: Callable[[], Any]
