@@ -29,6 +29,9 @@ class AskLog(Message):
     )
     before: int | None = Field(default=None, description="Only lines before this position, for older ones.")
     after: int | None = Field(default=None, description="Only lines from this position on, for later ones.")
+    file: str | None = Field(
+        default=None, pattern=r"^[0-9]{1,20}$", description="The file those positions are in; none for the newest."
+    )
     limit: int = Field(default=200, ge=1, le=1000, description="Most lines on the page.")
 
 
@@ -44,8 +47,12 @@ class LogLine(Message):
 
 
 class LogPage(Message):
-    """Oldest first; `before` pages to older lines (null at the start), `after` follows the end."""
+    """Oldest first; `before` pages to older lines (null at the start), `after` follows the end, both in `file`.
+
+    A log that grows begins a new file now and then. Whoever asks with `file` reads on from one to the next.
+    """
 
     items: list[LogLine] = Field(description="The lines, oldest first.")
     before: int | None = Field(description="Where older lines end; null at the start of the file.")
     after: int = Field(description="Where later lines will begin.")
+    file: str | None = Field(default=None, description="The file that these positions are in.")

@@ -66,7 +66,7 @@ class Foundation:
         with inspection.of(RESTORE):
             self._put_restored_in_place()
         with inspection.of(SECRETS):
-            prepare_keys(self.secrets)
+            self.recovery = prepare_keys(self.secrets)
         inspection.require_none()  # the keys sign and seal all the rest
         with inspection.of(CONTROL):
             self.record = ControlStore(open_sqlite(home.control_database))

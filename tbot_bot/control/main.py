@@ -112,6 +112,7 @@ class Runner:
         self._foundation.offer_setup_token()
         self._foundation.epoch.bump()
         log.info("runner up", state=state, generation=self._foundation.generation)
+        self._attempt(self._tell_recovery)
         if state not in SETTING_UP or state is State.REGISTRATION:
             self._open_floor()
         self._api.prepare()
@@ -325,6 +326,16 @@ class Runner:
         if key not in self._log_reads:
             self._log_reads[key] = now
             self._note("logs.open", name, AuditResult.OK, actor=caller.actor)
+
+    def _tell_recovery(self) -> None:
+        """Say what lay beside the generation that counts, if anything did."""
+        recovery = self._foundation.recovery
+        found = {name: getattr(recovery, name) for name in ("removed", "uncommitted", "damaged")}
+        left = {name: ", ".join(map(str, ones)) for name, ones in found.items() if ones}
+        if not left:
+            return
+        (log.error if recovery.damaged else log.warning)("generations of secrets were left over or damaged", **left)
+        self._note("secrets.recover", str(recovery.number), AuditResult.OK, before=dict(left))
 
     def _remembered_error(self) -> ErrorEvent | None:
         kept = self._foundation.record.fact(_LAST_ERROR)

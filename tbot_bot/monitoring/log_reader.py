@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
 from tbot_bot.api.logs import AskLog, LogLine, LogPage
+from tbot_bot.monitoring.log_book import FILES_KEPT
 
 BLOCK_BYTES = 64 * 1024
 LEVELS = ("debug", "info", "warning", "error", "critical")
@@ -31,17 +34,35 @@ class _Filter:
 def read_log(path: Path, ask: AskLog) -> LogPage:
     """Return a page of the log at `path`; a log not written yet is empty."""
     wanted = _Filter(ask.level.lower() if ask.level else None, ask.text or None)
-    try:
-        stream = path.open("rb")
-    except FileNotFoundError:
-        return LogPage(items=[], before=None, after=0)
-    with stream:
-        size = stream.seek(0, 2)
+    with ExitStack() as opened:
+        files = _files_since(path, ask.file, opened)
+        if not files:
+            return LogPage(items=[], before=None, after=0)
+        name, stream = files[0]
+        is_known = ask.file in (None, name)
         if ask.after is not None:
-            # a smaller file than we left means that it was rotated meanwhile: begin with the new one
-            return _forward(stream, ask.after if ask.after <= size else 0, size, wanted, ask.limit)
-        whole = _end_of_last_line(stream, size)
-        return _backward(stream, min(ask.before, whole) if ask.before is not None else whole, whole, wanted, ask.limit)
+            return _follow(files, ask.after if is_known else 0, wanted, ask.limit)
+        whole = _end_of_last_line(stream, stream.seek(0, 2))
+        before = whole if ask.before is None or not is_known else min(ask.before, whole)
+        return _backward(stream, before, whole, wanted, ask.limit).model_copy(update={"file": name})
+
+
+def _files_since(path: Path, wanted: str | None, opened: ExitStack) -> list[tuple[str, IO[bytes]]]:
+    """The files of this log from the one called `wanted` on, oldest first, or only the newest.
+
+    A file keeps its number when it is renamed. They are opened newest first: one that is renamed meanwhile only moves
+    on to where we come later.
+    """
+    found: list[tuple[str, IO[bytes]]] = []
+    for place in (path, *(path.with_name(f"{path.name}.{age}") for age in range(1, FILES_KEPT + 1))):
+        with suppress(FileNotFoundError):
+            stream = opened.enter_context(place.open("rb"))
+            name = str(os.fstat(stream.fileno()).st_ino)
+            if not found or name != found[0][0]:
+                found.insert(0, (name, stream))
+            if wanted in (None, name):
+                return found
+    return found[-1:]
 
 
 def _end_of_last_line(stream: IO[bytes], size: int) -> int:
@@ -55,6 +76,20 @@ def _end_of_last_line(stream: IO[bytes], size: int) -> int:
             return start + found + 1
         end = start
     return 0
+
+
+def _follow(files: list[tuple[str, IO[bytes]]], start: int, wanted: _Filter, limit: int) -> LogPage:
+    """Read on through the files; only the last of them is still being written."""
+    items: list[LogLine] = []
+    while True:
+        name, stream = files.pop(0)
+        size = stream.seek(0, 2)
+        # a smaller file than we left was begun anew
+        page = _forward(stream, start if start <= size else 0, size, wanted, limit - len(items))
+        items += page.items
+        if not files or len(items) == limit:
+            return LogPage(items=items, before=None, after=page.after, file=name)
+        start = 0
 
 
 def _forward(stream: IO[bytes], start: int, size: int, wanted: _Filter, limit: int) -> LogPage:

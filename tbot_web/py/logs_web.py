@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import re
+from dataclasses import asdict, dataclass, replace
 from urllib.parse import quote, urlencode
 
 from flask import Blueprint, Response, render_template, request
@@ -45,6 +46,7 @@ class Filter:
     text: str | None
     before: int | None
     after: int | None
+    file: str | None
     limit: int
 
     @classmethod
@@ -53,19 +55,21 @@ class Filter:
         text = request.args.get("text", "").strip()
         if len(text) > 200:  # noqa: PLR2004 - the bound of AskLog.text
             raise refused_filter("text", "text must have at most 200 characters")
+        file = request.args.get("file") or None
+        if file is not None and not re.fullmatch("[0-9]{1,20}", file):
+            raise refused_filter("file", "file must be a number that a page of this log named")
         return cls(
             level=one_of("level", LEVELS, None),
             text=text or None,
             before=whole_number("before", None, 0),
             after=whole_number("after", None, 0),
+            file=file,
             limit=whole_number("limit", _LINES, 1, _LINES_MAX),
         )
 
     def ask(self, name: str) -> AskLog:
         """What to ask the runner."""
-        return AskLog(
-            name=name, level=self.level, text=self.text, before=self.before, after=self.after, limit=self.limit
-        )  # fmt: skip
+        return AskLog(name=name, **asdict(self))
 
     def query(self, **changed: object) -> str:
         """The filter as the query of an address, changed so."""
@@ -98,7 +102,7 @@ def show() -> Answer:
 @blueprint.get("/download/<name>")
 def keep(name: str) -> Response:
     """Every line of this view as a text file, oldest first."""
-    chosen = replace(Filter.of_request(), before=None, after=None, limit=_LINES_MAX)
+    chosen = replace(Filter.of_request(), before=None, after=None, file=None, limit=_LINES_MAX)
     pages, count = [], 0
     while count < _DOWNLOAD_MAX:
         page = _read(name, chosen)
@@ -106,7 +110,7 @@ def keep(name: str) -> Response:
         count += len(page.items)
         if page.before is None:
             break
-        chosen = replace(chosen, before=page.before)
+        chosen = replace(chosen, before=page.before, file=page.file)
     lines = [_as_text(line) for items in reversed(pages) for line in items]
     return download(f"{quote(name, safe='')}.txt", "".join(lines), "text/plain")
 

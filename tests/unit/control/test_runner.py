@@ -221,6 +221,24 @@ def test_the_last_error_outlives_the_runner(tmp_path: Path) -> None:
     assert again._errors.counts()["error"] == 0
 
 
+def test_what_lay_beside_the_secrets_is_told_once(tmp_path: Path) -> None:
+    home = Home(tmp_path / "home")
+    home.flags.mkdir(parents=True)
+    told: list[dict[str, Any]] = []
+    with own_logging(lambda _record: None):
+        first = Runner(home, password_cost=4)
+        first._log_book.listen(lambda record: told.append(dict(record)))
+        first._tell_recovery()
+        assert told == []
+        (home.storage / "generations" / "000001").mkdir()
+        second = Runner(home, password_cost=4)
+        second._log_book.listen(lambda record: told.append(dict(record)))
+        second._tell_recovery()
+    assert [(one["level"], one["uncommitted"]) for one in told] == [("warning", "1")]
+    (noted,) = second._foundation.audit.page(AuditFilter(verb="secrets.recover")).items
+    assert (noted.entry.target, dict(noted.entry.before or {})) == ("0", {"uncommitted": "1"})
+
+
 def test_a_home_has_one_runner(tmp_path: Path) -> None:
     home = Home(tmp_path / "home")
     held = take_home(home)

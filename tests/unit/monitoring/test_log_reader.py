@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 from tbot_bot.api.logs import AskLog, LogLine, LogPage
 from tbot_bot.monitoring import log_reader
-from tbot_bot.monitoring.log_book import RotatingLines
+from tbot_bot.monitoring.log_book import FILES_KEPT, RotatingLines, _Rotating
 from tbot_bot.monitoring.log_reader import parse_line, read_log
 
 LEVELS = ("debug", "info", "warning", "error", "critical")
@@ -43,7 +44,8 @@ def shown(page: LogPage) -> list[str]:
 def test_a_log_that_was_not_written_yet_is_empty(path: Path) -> None:
     assert ask(path) == LogPage(items=[], before=None, after=0)
     path.touch()
-    assert ask(path) == LogPage(items=[], before=None, after=0)
+    page = ask(path)
+    assert (page.items, page.before, page.after) == ([], None, 0)
 
 
 def test_the_newest_come_first_page_by_page_oldest_first_in_each(path: Path) -> None:
@@ -100,6 +102,48 @@ def test_a_log_that_started_anew_is_followed_from_its_beginning(path: Path) -> N
     page = ask(path, after=page.after)
     assert shown(page) == ["event 9", "event 10"]
     assert page.after == path.stat().st_size
+
+
+@given(st.lists(st.integers(0, 5), min_size=1, max_size=6), st.integers(1, 4))
+@settings(deadline=None)
+def test_following_across_new_files_tells_each_line_once_and_whole(
+    tmp_path_factory: pytest.TempPathFactory, written: list[int], limit: int
+) -> None:
+    """Between two questions some lines are written and then the file is begun anew."""
+    path = tmp_path_factory.mktemp("log") / "system.log"
+    fill(path, line(-1))
+    page = ask(path)
+    seen, number = shown(page), 0
+    for count in written:
+        fill(path, *(line(one, text="x" * one) for one in range(number, number + count)), end="\n" * bool(count))
+        number += count
+        renewed(path)
+        page = ask(path, after=page.after, file=page.file, limit=limit)
+        seen += shown(page)
+    while page.items:
+        page = ask(path, after=page.after, file=page.file, limit=limit)
+        seen += shown(page)
+    assert seen == [f"event {one}" for one in range(-1, number)]
+
+
+def renewed(path: Path) -> None:
+    """Begin the log anew as its writer does."""
+    with contextlib.closing(_Rotating(path, maxBytes=1, backupCount=FILES_KEPT)) as handler:
+        handler.doRollover()
+
+
+def test_older_lines_stay_where_they_were_when_the_file_is_begun_anew(path: Path) -> None:
+    fill(path, *map(line, range(4)))
+    page = ask(path, limit=2)
+    renewed(path)
+    fill(path, line(4))
+    assert shown(ask(path, before=page.before, file=page.file)) == ["event 0", "event 1"]
+
+
+def test_a_file_that_is_gone_is_left_for_the_newest(path: Path) -> None:
+    fill(path, *map(line, range(3)))
+    assert shown(ask(path, after=7, file="1")) == ["event 0", "event 1", "event 2"]
+    assert shown(ask(path, before=7, file="1", limit=1)) == ["event 2"]
 
 
 def test_a_position_beyond_the_end_pages_from_the_end(path: Path) -> None:
@@ -259,4 +303,6 @@ def test_it_reads_like_the_naive_reader(
     asked = AskLog(name="x", **wish)
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(log_reader, "BLOCK_BYTES", block)
-        assert read_log(path, asked) == naive(content, asked)
+        page = read_log(path, asked)
+    assert page.file == str(path.stat().st_ino)
+    assert page.model_copy(update={"file": None}) == naive(content, asked)

@@ -19,7 +19,7 @@ function say(words) {
 }
 
 async function append() {
-  const address = `${lines.dataset.more}&after=${lines.dataset.after}`;
+  const address = `${lines.dataset.more}&after=${lines.dataset.after}&file=${lines.dataset.file}`;
   const response = await fetch(address, { headers: { "X-Poll": "1" } }).catch(() => null);
   if (response?.status === 401) location.reload();
   if (!response?.ok) {
@@ -29,6 +29,7 @@ async function append() {
   const page = new DOMParser().parseFromString(await response.text(), "text/html").getElementById("lines");
   if (!page) return;
   lines.dataset.after = page.dataset.after;
+  lines.dataset.file = page.dataset.file;
   const rows = [...page.querySelectorAll("tbody tr")];
   const body = lines.querySelector("tbody");
   body.append(...rows.map((row) => document.adoptNode(row)));
