@@ -179,8 +179,10 @@ class Conductor:
 
     def tick(self) -> None:
         """Do what is due now."""
-        state = self._lifecycle.state
         self.floor.poll()
+        if self.floor.venue_damage is not None:
+            self.fail(self.floor.venue_damage)
+        state = self._lifecycle.state
         with self._lock:
             if self.kill_triggered() and State.EMERGENCY in TRANSITIONS[state] and not self._record.fact(_KILL_CLOSED):
                 self._begin_closing(State.EMERGENCY, self._kill_reason or "kill switch pulled", "kill switch")
@@ -191,6 +193,16 @@ class Conductor:
                 self._advance_closing()
             elif state in RUNNING:
                 self._keep_trading()
+
+    def fail(self, reason: str) -> None:
+        """Trade no more until an administrator has reset the error; what is being closed is closed first."""
+        with self._lock:
+            state = self._lifecycle.state
+            if State.ERROR not in TRANSITIONS[state] or state in CLOSING:
+                return
+            self.floor.bot.tell(Halt(reason=reason, cancel_entries=True))
+            self._bot_may_trade = False
+            self._lifecycle.move(State.ERROR, reason)
 
     def shut_down(self) -> None:
         """End bot and venue: working entries are cancelled, protective orders stay at the broker."""

@@ -31,6 +31,7 @@ AUDIT = "Audit trail"
 USERS = "Users"
 CONTROL = "Control record"
 RESTORE = "Prepared restore"
+LEDGER = "Ledger"
 
 _RESTORE = "Nothing is served from it. Restore it from a backup, and find out who or what wrote to it."
 #: Errors that always mean damage, and those that do only when a damaged database caused them.

@@ -61,6 +61,7 @@ class Floor:
         self.broker: Broker = self.kind.connect(BrokerSetup({}, home.venue_socket))
         self.venue_ready = threading.Event()
         self.venue_error: str | None = None
+        self.venue_damage: str | None = None
         self._foundation = foundation
         self._log_book = log_book
         self._instruments: dict[str, Instrument] = {}
@@ -130,6 +131,8 @@ class Floor:
             told = {}
         if isinstance(told, dict) and "error" in told:
             self.venue_error = str(told["error"])
+            if told.get("kind") == "JournalError":  # starting it again does not mend its books
+                self.venue_damage = self.venue_error
 
     def _venue_configuration(self) -> dict[str, Any]:
         chosen = self.configuration

@@ -25,7 +25,7 @@ from tbot_bot.config.rotation import RotationError
 from tbot_bot.control.backups import Nightly, open_backups, open_restores
 from tbot_bot.control.clock import WallClock
 from tbot_bot.control.conductor import Conductor
-from tbot_bot.control.damage import HomeDamagedError
+from tbot_bot.control.damage import LEDGER, HomeDamagedError, Inspection
 from tbot_bot.control.exit_codes import START_AGAIN, UNHELPABLE
 from tbot_bot.control.flags import PROVISION, START, STOP, Flag, FlagFolder
 from tbot_bot.control.foundation import Foundation
@@ -113,14 +113,22 @@ class Runner:
         self._foundation.epoch.bump()
         log.info("runner up", state=state, generation=self._foundation.generation)
         self._attempt(self._tell_recovery)
+        inspection = Inspection(self._clock)
         if state not in SETTING_UP or state is State.REGISTRATION:
-            self._open_floor()
+            with inspection.of(LEDGER):
+                self._open_floor()
+            inspection.require_none()
         self._api.prepare()
         threading.Thread(target=self._api.serve, name="system-api", daemon=True).start()
         self._nightly.start()
         try:
-            while not self._stopping.wait(TICK_S):
-                self._tick()
+            with inspection.of(LEDGER):
+                while not self._stopping.wait(TICK_S):
+                    self._tick()
+            inspection.require_none()
+        except HomeDamagedError:
+            log.exception("the control process ends: a restart does not mend this")
+            raise
         except Exception:  # told here; whoever started us starts us again, which is the way to recover
             log.exception("the control process fails and ends")
             return 1

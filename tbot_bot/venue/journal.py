@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
-from tbot_bot.brokers.sim.wire import decode, encode
+from tbot_bot.brokers.sim.wire import WireError, decode, encode
 from tbot_bot.domain.money import Money, Price, Quantity
 from tbot_bot.domain.orders import Execution, Order, Side
 from tbot_bot.domain.time import from_micros, to_micros
@@ -59,7 +59,7 @@ class Journal:
             self._database.execute("PRAGMA synchronous=FULL")
             self._prepare(dict(configuration), starting_cash)
         except sqlite3.DatabaseError as error:
-            raise JournalError(f"the market's journal {path} cannot be read: {error}") from error
+            raise self._unreadable(error) from error
 
     @property
     def running(self) -> bool:
@@ -73,6 +73,18 @@ class Journal:
 
     def snapshot(self) -> Snapshot:
         """Return where the market stood at the last commit; cash and positions are the sum of the fills."""
+        try:
+            return self._read_snapshot()
+        except (sqlite3.DatabaseError, WireError, TypeError) as error:
+            raise self._unreadable(error) from error
+
+    def _unreadable(self, error: Exception) -> JournalError:
+        return JournalError(
+            f"the market's journal {self._path} cannot be read as it was written: {error}. "
+            "Put it back from a backup; until then nothing is traded."
+        )
+
+    def _read_snapshot(self) -> Snapshot:
         account_id, starting, now = self._database.execute(
             "SELECT account_id, starting_cash, now FROM market"
         ).fetchone()

@@ -402,6 +402,19 @@ def test_a_kill_in_the_error_state_is_held_as_long(stage: Stage) -> None:
     assert stage.conductor.kill_triggered() is False
 
 
+def test_a_market_whose_books_are_damaged_is_an_error_and_not_started_for_ever(stage: Stage) -> None:
+    stage.trade()
+    stage.floor._venue_line('{"error": "busy", "kind": "DirectoryTakenError"}')
+    stage.tick()
+    assert stage.lifecycle.state is State.TRADING
+    stage.floor._venue_line('{"error": "the market\'s journal cannot be read", "kind": "JournalError"}')
+    stage.tick()
+    assert stage.lifecycle.state is State.ERROR
+    assert stage.lifecycle.reason == "the market's journal cannot be read"
+    assert isinstance(stage.bot.heard()[-1], Halt)
+    assert stage.ask_entry() is not None
+
+
 def test_a_switch_that_cannot_be_read_blocks_and_does_not_close(stage: Stage) -> None:
     stage.trade()
     flags = stage.backstage.home.flags

@@ -23,7 +23,7 @@ from tbot_bot.control.provisioning import Provisioning
 from tbot_bot.domain.audit import AuditFilter
 from tbot_bot.domain.lifecycle import RUNNING, State
 from tbot_bot.domain.market import Session
-from tests.unit.control.backstage import PASSWORD, Backstage, Client, wait_until
+from tests.unit.control.backstage import PASSWORD, Backstage, Client, furnished, wait_until
 from tests.unit.control.conftest import own_logging
 
 
@@ -237,6 +237,26 @@ def test_what_lay_beside_the_secrets_is_told_once(tmp_path: Path) -> None:
     assert [(one["level"], one["uncommitted"]) for one in told] == [("warning", "1")]
     (noted,) = second._foundation.audit.page(AuditFilter(verb="secrets.recover")).items
     assert (noted.entry.target, dict(noted.entry.before or {})) == ("0", {"uncommitted": "1"})
+
+
+def test_a_damaged_ledger_is_named_and_not_started_again_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    home = furnished(tmp_path / "home").home
+    (ledger,) = home.root.glob("output/*/ledgers/*.db")
+    for beside in ("-wal", "-shm"):
+        ledger.with_name(ledger.name + beside).unlink(missing_ok=True)
+    ledger.write_bytes(b"not a database, " * 512)
+    monkeypatch.setenv("TBOT_HOME", str(home.root))
+    before = os.umask(0o022)
+    try:
+        with own_logging(lambda _record: None):
+            assert main() == UNHELPABLE
+    finally:
+        os.umask(before)
+    said = capsys.readouterr().err
+    assert "Cannot start: Ledger: The database cannot be read as it was written: file is not a database." in said
+    assert "Restore it from a backup" in said
 
 
 def test_a_home_has_one_runner(tmp_path: Path) -> None:

@@ -163,6 +163,20 @@ def test_a_file_that_is_no_journal_is_refused(tmp_path):
         opened(tmp_path)
 
 
+def test_a_record_that_is_none_of_ours_is_refused(tmp_path):
+    stage = Stage(tmp_path)
+    stage.venue.advance_to(DAYS[0].open_at)
+    stage.venue.submit(buy("b", 5, symbol="ESKA"))
+    stage.journal.close()
+    with sqlite3.connect(tmp_path / "venue.db") as database:
+        database.execute("UPDATE orders SET record = '{}'")
+    database.close()
+    again = opened(tmp_path)
+    with pytest.raises(JournalError, match=r"as it was written: .* Put it back from a backup"):
+        again.snapshot()
+    again.close()
+
+
 def test_a_journal_of_another_format_is_refused(tmp_path):
     opened(tmp_path).close()
     with sqlite3.connect(tmp_path / "venue.db") as database:

@@ -35,7 +35,15 @@ PAGES_UNDER_API = {"/api/docs"}
 #: How a view that answers a program by itself gives itself away.
 _ANSWERS_PROGRAMS = re.compile(r"\bjsonify\(|\b_?json(_answer)?\(|application/json|text/plain; version")
 PLACES = {"act": "pause", "trade_id": "T-20101119-0008", "name": "open.log"}
-TEXTS = {"cursor": "10", "symbol": "SPY", "strategy": "open", "day": "2010-11-19", "level": "info", "text": "order"}
+TEXTS = {
+    "cursor": "10",
+    "symbol": "SPY",
+    "strategy": "open",
+    "day": "2010-11-19",
+    "level": "info",
+    "text": "order",
+    "file": "7",
+}
 
 
 def undeclared(app: Flask) -> list[str]:
