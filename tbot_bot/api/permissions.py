@@ -28,6 +28,7 @@ class Permission(StrEnum):
     LOGS_VIEW = "logs.view"
     SETTINGS_VIEW = "settings.view"
     CONFIGURATION_VIEW = "configuration.view"
+    CONFIGURATION_EDIT = "configuration.edit"  # change and test it, renew every key and secret
     METRICS_VIEW = "metrics.view"
     TRADING_CONTROL = "trading.control"  # start, pause, resume, stop, kill
     SYSTEM_RESET = "system.reset"  # leave error, reset the kill switch, sign residuals

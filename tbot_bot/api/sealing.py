@@ -24,6 +24,8 @@ from tbot_bot.domain.time import from_micros, to_micros
 
 #: How long a sealed secret may travel.
 LIFETIME = timedelta(seconds=60)
+#: How long it may stand on a page that asks a person whether to go on.
+REVIEW = timedelta(minutes=10)
 
 
 class SealRefusal(StrEnum):
@@ -62,13 +64,14 @@ def seal(
     params: Mapping[str, object],
     secret: Mapping[str, str],
     now: datetime,
+    lifetime: timedelta = LIFETIME,
 ) -> str:
-    """Close `secret` to `public_key` for this one request, good for 60 seconds; the answer is URL-safe base64."""
+    """Close `secret` to `public_key` for this one request, good for `lifetime`; the answer is URL-safe base64."""
     content = {
         "request_id": request_id,
         "verb": verb,
         "params_sha256": _digest(params),
-        "expires_us": to_micros(now + LIFETIME),
+        "expires_us": to_micros(now + lifetime),
         "secret": dict(secret),
     }
     box = SealedBox(PublicKey(base64.urlsafe_b64decode(public_key)))
@@ -83,6 +86,7 @@ def unseal(
     verb: str,
     params: Mapping[str, object],
     now: datetime,
+    lifetime: timedelta = LIFETIME,
 ) -> dict[str, str]:
     """Open a sealed secret with the first of `private_keys` that fits (the newest comes first).
 
@@ -92,7 +96,7 @@ def unseal(
     bound = (content["request_id"], content["verb"], content["params_sha256"])
     if bound != (request_id, verb, _digest(params)):
         raise SealRefusedError(SealRefusal.OTHER_REQUEST)
-    if not now <= from_micros(content["expires_us"]) <= now + LIFETIME:
+    if not now <= from_micros(content["expires_us"]) <= now + lifetime:
         raise SealRefusedError(SealRefusal.EXPIRED)
     secret: dict[str, str] = content["secret"]
     return secret

@@ -32,9 +32,9 @@ class SetupSession(Message):
 class BrokerChoice(Message):
     """A broker that is really there."""
 
-    code: str
-    name: str
-    simulated: bool
+    code: str = Field(description="Its code.")
+    name: str = Field(description="Its name.")
+    simulated: bool = Field(description="Whether its market is simulated.")
 
 
 class ConfigurationForm(Message):

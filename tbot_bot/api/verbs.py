@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from pydantic import Field
 
-from tbot_bot.api import backups, control, logs, sessions, setup, status, trades
+from tbot_bot.api import backups, configuration, control, logs, sessions, setup, status, trades
 from tbot_bot.api.model import Message, Nothing
 from tbot_bot.api.permissions import Permission
 from tbot_bot.domain.lifecycle import CLOSING, PHASES, Phase, State
@@ -61,7 +61,6 @@ _TABLE = (
         True,
     ),
     Verb("configuration.form", Permission.SETUP, _SET_UP | {State.REGISTRATION}, Nothing, setup.ConfigurationForm),
-    Verb("configuration.view", Permission.CONFIGURATION_VIEW, _LIVE, Nothing, setup.ConfigurationForm),
     Verb(
         "configuration.submit",
         Permission.SETUP,
@@ -89,6 +88,32 @@ _TABLE = (
     Verb("session.step_up", Permission.ACCOUNT_SELF, _REGISTERED, sessions.StepUp, sessions.SteppedUp, True),
     Verb("account.view", Permission.ACCOUNT_SELF, _LIVE, Nothing, sessions.Account),
     Verb("account.change_password", Permission.ACCOUNT_SELF, _MAIN, sessions.ChangePassword, sessions.Rotated, True),
+    # the configuration once the bot is set up
+    Verb("configuration.view", Permission.CONFIGURATION_VIEW, _LIVE, Nothing, configuration.ConfigurationView),
+    Verb(
+        "configuration.preview",
+        Permission.CONFIGURATION_EDIT,
+        _MAIN,
+        configuration.AskChange,
+        configuration.ChangePreview,
+    ),
+    Verb(
+        "configuration.change",
+        Permission.CONFIGURATION_EDIT,
+        _MAIN,
+        configuration.SubmitChange,
+        configuration.Changed,
+        True,
+    ),
+    Verb(
+        "configuration.test",
+        Permission.CONFIGURATION_EDIT,
+        _MAIN,
+        configuration.AskTest,
+        configuration.ConnectionTest,
+        True,
+    ),
+    Verb("secrets.rotate", Permission.CONFIGURATION_EDIT, _MAIN, configuration.RotateSecrets, sessions.Rotated, True),
     # what the dashboard shows
     Verb("status.document", Permission.STATUS_VIEW, _LIVE, Nothing, status.StatusDocument),
     Verb("status.equity", Permission.STATUS_VIEW, _LIVE, status.AskSeries, status.EquitySeries),

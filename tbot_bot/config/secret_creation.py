@@ -7,27 +7,33 @@ from typing import Any
 
 from pydantic import SecretStr
 
+from tbot_bot.api.configuration import Category, category_of
 from tbot_bot.api.settings import Configuration, Settings, TradingSettings
 from tbot_bot.domain.ids import BotIdentity
 
-BOT_IDENTITY = "bot_identity"
-BROKER = "broker"
-SMTP = "smtp"
+BOT_IDENTITY = Category.IDENTITY.value
 ENV_BOT = "env_bot"
-_PREFIXES = {"SIM_": BROKER, "SMTP_": SMTP}
 
 
 def create_secrets(configuration: Configuration, trading: TradingSettings) -> dict[str, dict[str, Any]]:
     """Return the categories that provisioning writes, ready to be encrypted."""
-    categories: dict[str, dict[str, Any]] = {BOT_IDENTITY: {}, BROKER: {}, SMTP: {}, ENV_BOT: _content(trading)}
-    for name, value in _content(configuration).items():
-        categories[_category(name)][name] = value
-    return categories
+    return write_configuration({ENV_BOT: _content(trading)}, configuration)
 
 
 def read_configuration(categories: Mapping[str, Mapping[str, Any]]) -> Configuration:
     """Return the configuration that `create_secrets` wrote; raises pydantic's ValidationError for anything else."""
-    return Configuration.model_validate({**categories[BOT_IDENTITY], **categories[BROKER], **categories[SMTP]})
+    whole = {name: value for category in Category for name, value in categories[category].items()}
+    return Configuration.model_validate(whole)
+
+
+def write_configuration(
+    categories: Mapping[str, Mapping[str, Any]], configuration: Configuration
+) -> dict[str, dict[str, Any]]:
+    """Return all categories with this configuration: the change of one rotation."""
+    content: dict[str, dict[str, Any]] = {category.value: {} for category in Category}
+    for name, value in _content(configuration).items():
+        content[category_of(name)][name] = value
+    return {name: dict(kept) for name, kept in categories.items()} | content
 
 
 def read_identity(category: Mapping[str, Any]) -> BotIdentity:
@@ -45,10 +51,6 @@ def write_trading_settings(
 ) -> dict[str, Mapping[str, Any]]:
     """Return all categories with new trading settings: the change of one rotation."""
     return {**categories, ENV_BOT: _content(trading)}
-
-
-def _category(name: str) -> str:
-    return next((category for prefix, category in _PREFIXES.items() if name.startswith(prefix)), BOT_IDENTITY)
 
 
 def _content(settings: Settings) -> dict[str, Any]:

@@ -7,7 +7,8 @@ own thread; both take one lock.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 
 import structlog
@@ -20,6 +21,7 @@ from tbot_bot.control.foundation import Foundation
 from tbot_bot.control.lifecycle import WINDOWS, Lifecycle
 from tbot_bot.control.market_view import Seen
 from tbot_bot.control.trading_day import TradingDay
+from tbot_bot.domain.audit import RefusedError
 from tbot_bot.domain.broker import BrokerError
 from tbot_bot.domain.gate import GateConditions
 from tbot_bot.domain.intents import Window
@@ -41,6 +43,18 @@ _STOP_SCHEDULED = "stop_scheduled"
 _KILL_CLOSED = "kill_closed_at"
 _CLOSING_SINCE = "closing_since"
 _TRADING_SINCE = "trading_since"
+
+
+class MarketInUseError(RefusedError):
+    """The market is started again only while the bot is stopped."""
+
+    code = "market_in_use"
+
+    def __init__(self, state: State) -> None:
+        super().__init__(
+            f"The market takes new values when it is started again, and for that the bot must be stopped; it is {state}"
+            " now. Press Stop, and save again once it is stopped."
+        )
 
 
 class Conductor:
@@ -65,6 +79,7 @@ class Conductor:
         self._reconcile_at = foundation.clock.now()
         self._books_behind = False
         self._kill_reason: str | None = None
+        self._reopen_due = False
 
     # what is asked before each order
 
@@ -168,6 +183,18 @@ class Conductor:
             self._record.set_fact(_KILL_CLOSED, None)
         self._changed()
 
+    @contextmanager
+    def reopening(self) -> Iterator[None]:
+        """Within, the bot stays stopped; afterwards market and bot are started again, as they are configured then.
+
+        Raises MarketInUseError unless the bot is stopped. What the block raises leaves them as they are.
+        """
+        with self._lock:
+            if self._lifecycle.state is not State.STOPPED:
+                raise MarketInUseError(self._lifecycle.state)
+            yield
+            self._reopen_due = True
+
     def reset_hold_left(self) -> timedelta:
         """How long a triggered kill switch cannot be reset yet."""
         closed = self._record.fact(_KILL_CLOSED)
@@ -179,6 +206,9 @@ class Conductor:
 
     def tick(self) -> None:
         """Do what is due now."""
+        if self._reopen_due:
+            self._reopen_due = False
+            self.floor.reopen()
         self.floor.poll()
         if self.floor.venue_damage is not None:
             self.fail(self.floor.venue_damage)
@@ -203,6 +233,11 @@ class Conductor:
             self.floor.bot.tell(Halt(reason=reason, cancel_entries=True))
             self._bot_may_trade = False
             self._lifecycle.move(State.ERROR, reason)
+
+    def locked_because(self) -> str:
+        """Why the market cannot be started again now; empty if it can."""
+        state = self._lifecycle.state
+        return "" if state is State.STOPPED else str(MarketInUseError(state))
 
     def shut_down(self) -> None:
         """End bot and venue: working entries are cancelled, protective orders stay at the broker."""

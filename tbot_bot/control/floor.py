@@ -93,14 +93,28 @@ class Floor:
         if self.venue_keeper is not None and self.venue_keeper.child is not None:
             self.venue_keeper.child.send(json.dumps({"command": "run"}))
 
+    def reopen(self) -> None:
+        """End bot and venue, so that the next polls start them with the configuration as it is then."""
+        self._end_bot()
+        self.venue_ready.clear()
+        self._end_venue()
+        self.configuration = self._foundation.configuration()
+        self._instruments = {}
+
     def close(self) -> None:
         """End the bot, which cancels its working entries, then the venue, and let go of the books."""
+        self._end_bot()
+        self.broker.close()
+        self._end_venue()
+        self.database.close()
+
+    def _end_bot(self) -> None:
         self.bot.hang_up()
         self.bot_keeper.stop(STOP_TIMEOUT_S)
-        self.broker.close()
+
+    def _end_venue(self) -> None:
         if self.venue_keeper is not None:
             self.venue_keeper.stop(STOP_TIMEOUT_S)
-        self.database.close()
 
     def _start_venue(self) -> Child:
         home = self._foundation.home

@@ -38,6 +38,7 @@ from tbot_bot.control.status_source import StatusSource
 from tbot_bot.control.system_api import Caller, SystemApi
 from tbot_bot.control.unsealer import Unsealer
 from tbot_bot.control.verbs_backups import BackupVerbs
+from tbot_bot.control.verbs_configuration import ConfigurationVerbs
 from tbot_bot.control.verbs_control import START as START_VERB
 from tbot_bot.control.verbs_control import ControlVerbs
 from tbot_bot.control.verbs_dashboard import DashboardVerbs
@@ -257,7 +258,8 @@ class Runner:
         control = ControlVerbs(self._foundation, self._lifecycle, lambda: self._conductor, self._requests)
         sessions = SessionVerbs(self._foundation, unsealer)
         backups = BackupVerbs(self._foundation, self._backups, self._restores)
-        verbs = (setup, sessions, dashboard, control, backups)
+        configuration = ConfigurationVerbs(self._foundation, self._open_floor, unsealer)
+        verbs = (setup, sessions, dashboard, control, configuration, backups)
         handlers = {name: handler for each in verbs for name, handler in each.handlers().items()}
         judge = CallJudge(self._foundation, self._lifecycle)
         return SystemApi(self._home.runner_socket, handlers, judge, frozenset({os.getuid()}))

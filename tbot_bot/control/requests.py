@@ -10,8 +10,8 @@ from tbot_bot.storage.control_store import ControlStore
 
 #: A flag that names a request must come within this time.
 LIFETIME = timedelta(minutes=2)
-#: A sealed box lives 60 s; a request id is remembered for longer than that.
-REMEMBERED = timedelta(minutes=5)
+#: A sealed box lives 10 minutes at most; a request id is remembered for longer than that.
+REMEMBERED = timedelta(minutes=15)
 
 
 class Requests:

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from tbot_bot.api.errors import ApiError
 from tbot_bot.api.model import Message, Nothing
 from tbot_bot.api.settings import Configuration, TradingSettings, validate, values
 from tbot_bot.api.setup import (
-    BrokerChoice,
     ConfigurationForm,
     ExchangeToken,
     Progress,
@@ -19,8 +16,8 @@ from tbot_bot.api.setup import (
     Submitted,
     WebKeys,
 )
-from tbot_bot.brokers.registry import BROKERS
 from tbot_bot.config.secret_creation import create_secrets
+from tbot_bot.control.configuration_checks import broker_choices, checked_here
 from tbot_bot.control.foundation import Foundation
 from tbot_bot.control.lifecycle import Lifecycle
 from tbot_bot.control.provisioning import Provisioning
@@ -29,7 +26,6 @@ from tbot_bot.control.system_api import Caller, Handler
 from tbot_bot.control.unsealer import Unsealer
 from tbot_bot.domain.lifecycle import State
 from tbot_bot.identity.errors import AdminExistsError
-from tbot_bot.venue.replay import check_replay
 
 FORM_INVALID = "form_invalid"
 
@@ -57,7 +53,6 @@ class SetupVerbs:
             "web.keys": self._web_keys,
             "setup.exchange": self._exchange,
             "configuration.form": self._form,
-            "configuration.view": self._form,
             "configuration.submit": self._submit,
             "provision.progress": self._progress,
             "provision.retry": self._retry,
@@ -78,10 +73,7 @@ class SetupVerbs:
     def _form(self, _caller: Caller, _nothing: Message) -> ConfigurationForm:
         saved = self._foundation.is_configured()
         return ConfigurationForm(
-            brokers=[
-                BrokerChoice(code=one.code, name=one.name, simulated=one.market_is_simulated)
-                for one in BROKERS.values()
-            ],
+            brokers=broker_choices(),
             values=values(self._foundation.configuration()) if saved else {},
             saved=saved,
             editable=self._lifecycle.state is State.INITIALIZE,
@@ -94,7 +86,7 @@ class SetupVerbs:
             secret = self._unsealer.open(caller, "configuration.submit", asked.sealed, {"values": asked.values})
         chosen, wrong = validate(Configuration, {**asked.values, **secret})
         if chosen is not None:
-            chosen, wrong = _checked(chosen)
+            chosen, wrong = checked_here(chosen)
         if chosen is None or wrong:
             raise ApiError.of(422, FORM_INVALID, "Please look at the marked fields", fields=wrong)
         categories = create_secrets(chosen, TradingSettings())
@@ -136,16 +128,3 @@ class SetupVerbs:
         self._lifecycle.move(State.STOPPED, "first administrator registered", asked.username)
         self._foundation.offer_setup_token()  # there is an administrator now: the token's file goes
         return Registered(username=asked.username, recovery_codes=codes, generation=committed.number)
-
-
-def _checked(chosen: Configuration) -> tuple[Configuration, dict[str, str]]:
-    """Look at what only this machine can tell: whether the broker is there and the replay can be played."""
-    if chosen.BROKER_CODE not in BROKERS:
-        return chosen, {"BROKER_CODE": f"Broker must be one of {', '.join(BROKERS)}."}
-    if chosen.SIM_FEED != "replay":
-        return chosen, {}
-    folder = Path(chosen.SIM_REPLAY_DIR).expanduser().absolute()
-    report = check_replay(folder)
-    if report.errors:
-        return chosen, {"SIM_REPLAY_DIR": "This folder cannot be replayed: " + "; ".join(map(str, report.errors))}
-    return chosen.model_copy(update={"SIM_REPLAY_DIR": str(folder)}), {}

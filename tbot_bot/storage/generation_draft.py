@@ -15,7 +15,7 @@ from tbot_bot.domain.time import from_rfc3339, to_rfc3339
 from tbot_bot.storage.filesystem import Filesystem, create_file, sync_folder
 from tbot_bot.storage.generation import KEYS, SECRETS, PinnedGeneration, key_file, previous, secret_file
 from tbot_bot.storage.keys import CHECKPOINT, SCHEME, SEALING, SIGNING, CheckpointKey, encrypt, new_key
-from tbot_bot.storage.manifest import MANIFEST, Endorsement, FileEntry, Manifest, render, sha256
+from tbot_bot.storage.manifest import MANIFEST, Endorsement, FileEntry, Manifest, Written, render, sha256
 from tbot_bot.storage.secret_errors import SecretNameError
 
 #: How long a form that was shown or sealed before a rotation is still taken, however many rotations follow.
@@ -75,6 +75,7 @@ def compose(
     keys |= previous_keys
     files |= {key_file(name): key.encode() for name, key in keys.items()}
     checkpoint = CheckpointKey.of(keys[CHECKPOINT])
+    now = Written(generation=number, at=to_rfc3339(at))
     manifest = Manifest(
         number=number,
         parent=None if parent is None else parent.number,
@@ -84,6 +85,7 @@ def compose(
         reason=request.reason,
         scheme=SCHEME,
         files={path: FileEntry(sha256=sha256(data), size=len(data)) for path, data in sorted(files.items())},
+        written={name: _written(name, content, parent, now) for name, content in contents.items()},
         checkpoint_key=checkpoint.public_key,
         endorsement=_endorse(checkpoint.public_key, endorser),
         previous_until=previous_until,
@@ -117,6 +119,14 @@ def _predecessors(parent: PinnedGeneration | None, at: datetime) -> tuple[list[s
     own = {SEALING: parent.sealing_keys()[0], SIGNING: parent.signing_keys()[0]}
     keys = {name: [key, *compress(parent.predecessors(name), is_young)] for name, key in own.items()}
     return until, {previous(name): "\n".join(kept) for name, kept in keys.items()}
+
+
+def _written(name: str, content: Mapping[str, Any], parent: PinnedGeneration | None, now: Written) -> Written:
+    """The last change of a category: the parent's word for it if the content is the parent's."""
+    if parent is None or name not in parent.names:
+        return now
+    same = canonical_json(parent.read(name)) == canonical_json(content)
+    return parent.manifest.written[name] if same else now
 
 
 def _endorse(public_key: str, predecessor: CheckpointKey | None) -> Endorsement | None:

@@ -40,10 +40,19 @@ class Endorsement(_Record):
     signature: Signature
 
 
-class Manifest(_Record):
-    """One generation; `files` maps a path inside it to its hash, times are RFC 3339.
+class Written(_Record):
+    """The generation that last changed a category of secrets, and when."""
 
-    `previous_until` says of each predecessor of the sealing and signing keys, newest first, until when it is accepted.
+    generation: int
+    at: str
+
+
+class Manifest(_Record):
+    """One generation; times are RFC 3339.
+
+    `files` maps a path inside it to its hash, `written` a category of secrets to its last change: a rotation renews
+    every key and file, whatever is in them. `previous_until` says of each predecessor of the sealing and signing keys,
+    newest first, until when it is accepted.
     """
 
     format: Literal[1] = 1
@@ -55,6 +64,7 @@ class Manifest(_Record):
     reason: str
     scheme: str
     files: dict[str, FileEntry]
+    written: dict[str, Written]
     checkpoint_key: PublicKey
     endorsement: Endorsement | None
     previous_until: list[str]

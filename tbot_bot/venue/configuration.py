@@ -43,7 +43,6 @@ class VenueConfiguration:
         """What must not change once the market has begun."""
         return {
             "feed": self.feed.value,
-            "replay_dir": self.replay_dir,
             "seed": self.seed,
             "starting_cash": str(self.starting_cash),
         }

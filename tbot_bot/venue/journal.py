@@ -150,7 +150,7 @@ class Journal:
             if began_with.get(name) != value:
                 raise JournalError(
                     f"the simulated market began with {name} {began_with.get(name)!r} and cannot go on with {value!r}: "
-                    "only the speed may change. Put the old value back, or start a new home."
+                    "only the speed and a replay's folder may change. Put the old value back, or start a new home."
                 )
 
     def _sums(self, what: str, since: datetime | None) -> dict[str, Quantity]:

@@ -13,33 +13,29 @@ from pathlib import Path
 import structlog
 from flask import (
     Blueprint,
-    Response,
-    after_this_request,
     copy_current_request_context,
     redirect,
     render_template,
     request,
 )
 from pydantic import Field
-from werkzeug.datastructures import ImmutableMultiDict
 from werkzeug.wrappers import Response as AnyResponse
 
 from tbot_bot.api.control import Act, ActOutcome, ActRequest, AskPreview, ControlState, Issued, Preview
 from tbot_bot.api.errors import ApiError, Problem, not_allowed
 from tbot_bot.api.lifecycle import Phase
 from tbot_bot.api.permissions import Permission
-from tbot_bot.api.sessions import SteppedUp, StepUp
 from tbot_bot.domain.ids import is_request_id
-from tbot_web.support import console, cookies, flags
+from tbot_web.support import console, flags
 from tbot_web.support.console import permission_for
 from tbot_web.support.flags import KillPulled
 from tbot_web.support.home import home
 from tbot_web.support.openapi import documented
 from tbot_web.support.page import Page
 from tbot_web.support.runner_client import new_request_id, runner
-from tbot_web.support.sealed import call_sealed
 from tbot_web.support.security_users import needs
-from tbot_web.support.session_manager import caller, forget_caller
+from tbot_web.support.session_manager import caller
+from tbot_web.support.step_up import prove_again
 from tbot_web.support.utils_web import Answer, attempt, failed_panel, json_answer
 
 PAGE = Page(
@@ -168,7 +164,7 @@ def _preview(act: Act) -> Preview:
 def _done(act: Act, asked: Asked) -> ActOutcome:
     """Step up first if a password came with it, then act; raises ApiError."""
     if asked.password:
-        _step_up(asked.password)
+        prove_again(asked.password)
     if act is Act.KILL:
         return _kill(asked)
     if act is Act.START:
@@ -178,18 +174,6 @@ def _done(act: Act, asked: Asked) -> ActOutcome:
     params = ActRequest(reason=asked.reason, typed=asked.typed)
     outcome: ActOutcome = runner().call(_VERBS[act], params, request_id=asked.request_id)
     return outcome
-
-
-def _step_up(password: str) -> None:
-    """Prove the person again. The session gets a new id, which the rest of this request and the browser go on with."""
-    stepped: SteppedUp = call_sealed("session.step_up", StepUp, {"password": password})
-    forget_caller()
-    request.cookies = ImmutableMultiDict({**request.cookies, cookies.named(cookies.SESSION): stepped.session})
-
-    @after_this_request
-    def keep(response: Response) -> Response:
-        cookies.put(response, cookies.SESSION, stepped.session)
-        return response
 
 
 def _start(asked: Asked) -> ActOutcome:

@@ -3,25 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 
 from flask import current_app
 
 from tbot_bot.api.model import Message
-from tbot_bot.api.sealing import seal
+from tbot_bot.api.sealing import LIFETIME, seal
 from tbot_bot.domain.time import Clock
 from tbot_web.support.csrf_protection import Keyring
 from tbot_web.support.runner_client import new_request_id, runner
 
 
 def call_sealed(verb: str, request_type: type[Message], secret: Mapping[str, str], **params: object) -> Any:
-    """Call `verb` with `params` and with `secret` in its field `sealed`; raises ApiError.
+    """Call `verb` with `params` and with `secret` in its field `sealed`; raises ApiError."""
+    request_id = new_request_id()
+    bare = request_type.model_validate({**params, "sealed": ""})
+    sealed = box(verb, bare, secret, request_id, LIFETIME)
+    return runner().call(verb, bare.model_copy(update={"sealed": sealed}), request_id=request_id)
 
-    The box is bound to the request id and to every other parameter as it is sent, defaults included.
-    """
+
+def box(verb: str, bare: Message, secret: Mapping[str, str], request_id: str, lifetime: timedelta) -> str:
+    """Seal `secret` for the one request that is `bare` but for its field `sealed`; only the runner opens it, once."""
     keys: Keyring = current_app.extensions["keys"]
     clock: Clock = current_app.extensions["clock"]
-    request_id = new_request_id()
-    bare = request_type.model_validate({**params, "sealed": ""}).model_dump(mode="json", exclude={"sealed"})
-    sealed = seal(keys.sealing(), request_id=request_id, verb=verb, params=bare, secret=secret, now=clock.now())
-    return runner().call(verb, request_type.model_validate({**params, "sealed": sealed}), request_id=request_id)
+    return seal(
+        keys.sealing(),
+        request_id=request_id,
+        verb=verb,
+        params=bare.model_dump(mode="json", exclude={"sealed"}),
+        secret=secret,
+        now=clock.now(),
+        lifetime=lifetime,
+    )

@@ -48,6 +48,11 @@ LOADED = {
     "/extend": frozenset({Phase.MAIN, Phase.CLOSING}),
     "GET /configuration": SETTING_UP | {Phase.MAIN, Phase.CLOSING},
     "POST /configuration": frozenset({Phase.CONFIGURATION}),
+    "GET /configuration/api": frozenset({Phase.MAIN, Phase.CLOSING}),
+    "PUT /configuration/api": frozenset({Phase.MAIN}),
+    "/configuration/api/smtp/test": frozenset({Phase.MAIN}),
+    "/configuration/rotate": frozenset({Phase.MAIN}),
+    "/configuration/smtp": frozenset({Phase.MAIN}),
     "/configuration/wait": frozenset({Phase.CONFIGURATION}),
     "/configuration/retry": frozenset({Phase.CONFIGURATION}),
     "/configuration/token": SETTING_UP,
@@ -59,10 +64,10 @@ LOADED = {
     "/control": ONCE_AN_ADMIN_EXISTS,
 }
 #: Values for the variable parts of addresses; any other part is a plain word.
-PARTS = {"act": "pause", "filename": "css/tokens.css"}
+PARTS = {"category": "smtp", "act": "pause", "filename": "css/tokens.css"}
 CALLERS = ("nobody", "setup", *Role)
-#: A method, an address, and the methods that the address takes.
-Asked = tuple[str, str, frozenset[str]]
+#: A method, an address, and the methods that the address takes in each phase that has it.
+Asked = tuple[str, str, dict[Phase, set[str]]]
 
 
 def test_the_table_of_states_names_each_once() -> None:
@@ -104,7 +109,8 @@ def test_an_address_exists_exactly_where_the_table_loads_it(
     wrong = []
     for state in STATES[phase] if everything else STATES[phase][:1]:
         runner.publish(state)
-        for method, address, allowed in addresses:
+        for method, address, taken in addresses:
+            allowed = taken.get(phase, frozenset())
             if not everything and method not in allowed:
                 continue
             status = asked(client, method, address)
@@ -200,12 +206,14 @@ def begins(name: str, method: str, address: str) -> bool:
 
 def every_address(portal: Portal) -> Iterator[Asked]:
     """Every method on every address of every phase's application, with the methods that the address takes."""
-    allowed: dict[str, set[str]] = {}
-    for app in (create_app(phase, portal) for phase in Phase):
+    allowed: dict[str, dict[Phase, set[str]]] = {}
+    for phase in Phase:
+        app = create_app(phase, portal)
         for rule in app.url_map.iter_rules():
-            allowed.setdefault(address_of(app, rule), set()).update(rule.methods or ())
+            methods = allowed.setdefault(address_of(app, rule), {}).setdefault(phase, set())
+            methods.update(rule.methods or ())
     for address, taken in sorted(allowed.items()):
-        yield from ((method, address, frozenset(taken)) for method in METHODS)
+        yield from ((method, address, taken) for method in METHODS)
 
 
 def address_of(app: Flask, rule: Rule) -> str:

@@ -84,7 +84,7 @@ def test_the_form_before_and_after_it_is_saved(first: FirstRun) -> None:
     assert [broker.code for broker in form.brokers] == ["SIM"]
     first.house.configure(SMTP_HOST="mail.example.org", SMTP_FROM="bot@example.org")
     first.house.lifecycle.move(State.PROVISIONING, "go")
-    form = first.ask("configuration.view")
+    form = first.ask("configuration.form")
     assert (form.saved, form.editable, form.generation) == (True, False, 1)
     assert form.values == values(first.house.foundation.configuration())
     assert form.values["SMTP_HOST"] == "mail.example.org"

@@ -397,3 +397,17 @@ def test_a_busy_lock_is_let_go(open_store: OpenStore, store: GenerationStore) ->
     with pytest.raises(StoreUnreadableError):
         rotate(open_store(filesystem), 1)
     assert rotate(store, 1).number == 1
+
+
+def test_a_category_remembers_its_last_change(store: GenerationStore) -> None:
+    """Every rotation renews every file; what tells their age is when the content last differed."""
+    rotate(store, 1, broker={"token": "x"}, smtp={"host": "a"})
+    rotate(store, 2, broker={"token": "y"})
+    rotate(store, 3)
+    store.rotate(lambda old: {"smtp": old["smtp"]}, request_id="request-0004", reason="test", actor="alice")
+    rotate(store, 5, broker={"token": "y"})
+    with store.current() as pinned:
+        written = pinned.manifest.written
+        at = pinned.manifest.created_at
+    assert {name: one.generation for name, one in written.items()} == {"broker": 5, "smtp": 1}
+    assert written["broker"].at == at

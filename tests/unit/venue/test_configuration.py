@@ -25,7 +25,7 @@ def parse(**changed):
 def test_a_good_line():
     configuration = parse()
     assert configuration.pace == Fraction(241, 2)
-    assert configuration.lasting == {"feed": "synthetic", "replay_dir": None, "seed": 7, "starting_cash": "100000"}
+    assert configuration.lasting == {"feed": "synthetic", "seed": 7, "starting_cash": "100000"}
     assert configuration.open_feed().sessions == configuration.sessions
 
 

@@ -149,11 +149,11 @@ def test_the_volume_taken_in_the_running_minute_is_remembered(tmp_path):
     assert taken["ESKA"] == stage.venue.order("b").filled > Quantity.zero()
 
 
-@pytest.mark.parametrize("changed", [{"seed": 4}, {"feed": "replay"}, {"starting_cash": "5"}, {"replay_dir": "x"}])
+@pytest.mark.parametrize("changed", [{"seed": 4}, {"feed": "replay"}, {"starting_cash": "5"}])
 def test_another_configuration_is_refused(tmp_path, changed):
     opened(tmp_path).close()
     (name,) = changed
-    with pytest.raises(JournalError, match=f"began with {name} .* only the speed may change"):
+    with pytest.raises(JournalError, match=f"began with {name} .* only the speed and a replay's folder may change"):
         opened(tmp_path, **changed)
 
 

@@ -12,12 +12,13 @@ from typing import Any, Self
 
 import pytest
 
-from tbot_bot.api import control, sessions, setup, status
+from tbot_bot.api import configuration, control, sessions, setup, status
 from tbot_bot.api.errors import ApiError, not_allowed, not_signed_in
 from tbot_bot.api.model import Message, Nothing
 from tbot_bot.api.permissions import ROLE_PERMISSIONS, Permission, Role
-from tbot_bot.api.sealing import public_key_of, unseal
+from tbot_bot.api.sealing import LIFETIME, REVIEW, public_key_of, unseal
 from tbot_bot.api.sessions import SessionStatus, Verdict
+from tbot_bot.api.settings import Configuration, values
 from tbot_bot.api.verbs import VERBS, Call, Verb
 from tbot_bot.control.system_api import Caller, SystemApi
 from tbot_bot.domain.time import to_rfc3339
@@ -59,6 +60,7 @@ class CannedRunner:
         self.failed = False
         self.special: dict[str, Any] = {}
         self.saved = False
+        self.secret: dict[str, str] = {}
         self._epoch = 0
         (root / "control" / "flags").mkdir(parents=True, exist_ok=True)
         self._api: SystemApi | None = None
@@ -135,7 +137,7 @@ class CannedRunner:
             setup=setup_open,
         )
 
-    def unseal(self, verb: str, caller: Caller, params: Any) -> dict[str, str]:
+    def unseal(self, verb: str, caller: Caller, params: Any, lifetime: timedelta = LIFETIME) -> dict[str, str]:
         return unseal(
             [SEALING_KEY],
             params.sealed,
@@ -143,6 +145,7 @@ class CannedRunner:
             verb=verb,
             params=params.model_dump(mode="json", exclude={"sealed"}),
             now=self.clock.now(),
+            lifetime=lifetime,
         )
 
     def _handler(self, name: str) -> Any:
@@ -225,16 +228,55 @@ class CannedRunner:
         return setup.SetupSession(setup_session=SETUP_SESSION)
 
     def _configuration_form(self, _caller: Caller, _params: Message) -> Message:
-        return self._configuration(editable=not self.saved)
-
-    def _configuration_view(self, _caller: Caller, _params: Message) -> Message:
-        return self._configuration(editable=False)
-
-    def _configuration(self, *, editable: bool) -> Message:
         brokers = [setup.BrokerChoice(code="SIM", name="Simulated market", simulated=True)]
         return setup.ConfigurationForm(
-            brokers=brokers, values={"BOT_ID": "007"}, saved=not editable, editable=editable, generation=self.generation
+            brokers=brokers,
+            values={"BOT_ID": "007"},
+            saved=self.saved,
+            editable=not self.saved,
+            generation=self.generation,
         )
+
+    def _configuration_view(self, _caller: Caller, _params: Message) -> Message:
+        return configuration_view(self.generation)
+
+    def _configuration_preview(self, _caller: Caller, params: configuration.AskChange) -> Message:
+        stood = configuration_view(1).items
+        values = next(item.values for item in stood if item.category == params.category)
+        changes = [
+            configuration.FieldChange(name=name, title=name.title(), before=values[name], after=value)
+            for name, value in params.values.items()
+            if values[name] != value
+        ]
+        changes += [
+            configuration.FieldChange(name=name, title=name.title(), before="set", after="changed")
+            for name in params.given
+        ]
+        return configuration.ChangePreview(changes=changes, follows="Something follows.")
+
+    def _configuration_change(self, caller: Caller, params: configuration.SubmitChange) -> Message:
+        self.secret = self.unseal("configuration.change", caller, params, lifetime=REVIEW)
+        self.generation += 1
+        line = configuration.FieldChange(name="SMTP_HOST", title="Mail server", before="a", after="b")
+        return configuration.Changed(
+            generation=self.generation, changes=[line], message=f"Saved: generation {self.generation}."
+        )
+
+    def _configuration_test(self, caller: Caller, params: configuration.AskTest) -> Message:
+        self.secret = self.unseal("configuration.test", caller, params)
+        return configuration.ConnectionTest(ok=True, detail="It answered.", at=to_rfc3339(self.clock.now()), by="ada")
+
+    def _secrets_rotate(self, _caller: Caller, params: configuration.RotateSecrets) -> Message:
+        if not params.reason:
+            raise ApiError.of(422, "reason_missing", "A reason is needed", fields={"reason": "Say why."})
+        self.generation += 1
+        return sessions.Rotated(generation=self.generation)
+
+    def _session_step_up(self, caller: Caller, params: sessions.StepUp) -> Message:
+        if self.unseal("session.step_up", caller, params)["password"] != PASSWORD:
+            raise ApiError.of(409, "wrong_password", "The password is not right")
+        self.roles[f"{caller.session}+"] = self.roles[caller.session or ""]
+        return sessions.SteppedUp(session=f"{caller.session}+", until=to_rfc3339(self.clock.now()))
 
     def _configuration_submit(self, caller: Caller, params: setup.SubmitConfiguration) -> Message:
         if params.sealed is not None:
@@ -269,6 +311,31 @@ class CannedRunner:
             error="The disk is full.",
             last_good_state="idle",
         )
+
+
+def configuration_view(generation: int, locked: str = "") -> configuration.ConfigurationView:
+    """The defaults, a mail password, and a market that cannot be changed if `locked`."""
+    at, shown = "2026-11-22T07:00:00Z", values(Configuration())
+    return configuration.ConfigurationView(
+        generation=generation,
+        generation_at=at,
+        generation_by="ada",
+        generation_reason="configuration saved",
+        brokers=[setup.BrokerChoice(code="SIM", name="Simulated market", simulated=True)],
+        items=[
+            configuration.CategoryView(
+                category=category,
+                title=configuration.settings_of(category)[0].group,
+                version=1,
+                changed_at=at,
+                values={one.name: shown[one.name] for one in configuration.settings_of(category) if not one.secret},
+                secrets={one.name: True for one in configuration.settings_of(category) if one.secret},
+                locked=locked if category is configuration.Category.BROKER else "",
+                tested=None,
+            )
+            for category in configuration.Category
+        ],
+    )
 
 
 def steps_of(statuses: Mapping[str, str]) -> list[setup.Step]:

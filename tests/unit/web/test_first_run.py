@@ -181,12 +181,3 @@ def test_a_refusal_that_concerns_no_field_is_shown_as_it_is(setup: Browser, runn
     answer = setup.send("/register", FORM, seen_on="/register")
     assert answer.status_code == 409
     assert "There is an administrator already" in answer.text
-
-
-def test_later_the_configuration_is_read_only(admin: Browser, runner: CannedRunner) -> None:
-    page = admin.get("/configuration").text
-    assert "Fixed since the bot was set up" in page
-    assert "Save" not in page
-    assert admin.get("/configuration/").status_code == 200
-    assert admin.post("/configuration").status_code == 404
-    assert runner.asked["configuration.view"] == 2

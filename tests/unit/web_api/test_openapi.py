@@ -34,7 +34,9 @@ from tests.unit.web.pages import Browser
 PAGES_UNDER_API = {"/api/docs"}
 #: How a view that answers a program by itself gives itself away.
 _ANSWERS_PROGRAMS = re.compile(r"\bjsonify\(|\b_?json(_answer)?\(|application/json|text/plain; version")
-PLACES = {"act": "pause", "trade_id": "T-20101119-0008", "name": "open.log"}
+#: A place in a rule; its converter may say what it takes.
+_PLACE = re.compile(r"<(?:\w+(?:\([^)]*\))?:)?(\w+)>")
+PLACES = {"category": "smtp", "act": "pause", "trade_id": "T-20101119-0008", "name": "open.log"}
 TEXTS = {
     "cursor": "10",
     "symbol": "SPY",
@@ -97,7 +99,7 @@ class TestNothingIsLeftOut:
     def test_every_declared_route_is_in_the_document(self, app: Flask) -> None:
         listed = {(method, path) for method, path, _ in operations(document(app))}
         there = {
-            (method, re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule))
+            (method, _PLACE.sub(r"{\1}", rule.rule))
             for rule in app.url_map.iter_rules()
             if declared(app, rule.endpoint)
             for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
@@ -236,7 +238,7 @@ class TestAnswers:
         """What is read in the main phase, its parameters filled in."""
         rules = {rule.rule: rule.endpoint for rule in app.url_map.iter_rules() if needed(app, rule.endpoint)}
         found = {rule: declared(app, endpoint) for rule, endpoint in rules.items() if "GET" in methods(app, endpoint)}
-        return {re.sub(r"<(\w+)>", lambda one: PLACES[one[1]], rule): said for rule, said in found.items() if said}
+        return {_PLACE.sub(lambda one: PLACES[one[1]], rule): said for rule, said in found.items() if said}
 
     def test_every_read(self, admin: Browser, reads: dict[str, Declared]) -> None:
         assert len(reads) > 10
