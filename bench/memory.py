@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -37,10 +38,13 @@ def main(*, quick: bool) -> list[Measurement]:
 
 def measure(running: Launched, name: str, module: str, goal_mib: int) -> Measurement:
     """Resident memory, with the parts that are shared in proportion and its own alone."""
-    found = [one.memory_full_info() for one in processes(running, module)]
-    shares = f"PSS {sum(one.pss for one in found) / MIB:.0f}, USS {sum(one.uss for one in found) / MIB:.0f}"
-    resident = sum(one.rss for one in found) / MIB
-    return Measurement(f"memory of {name} ({len(found)} processes; {shares} MiB)", resident, "MiB", goal_max=goal_mib)
+    found = processes(running, module)
+    shares = ""
+    with suppress(psutil.AccessDenied):  # the shares are for root alone to see
+        full = [one.memory_full_info() for one in found]
+        shares = f"; PSS {sum(one.pss for one in full) / MIB:.0f}, USS {sum(one.uss for one in full) / MIB:.0f} MiB"
+    resident = resident_mib(running, module)
+    return Measurement(f"memory of {name} ({len(found)} processes{shares})", resident, "MiB", goal_max=goal_mib)
 
 
 def resident_mib(running: Launched, module: str) -> float:

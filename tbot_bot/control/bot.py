@@ -22,6 +22,7 @@ from typing import Any
 import structlog
 
 from tbot_bot.api.bot_protocol import Begin
+from tbot_bot.api.private_memory import keep_memory_private
 from tbot_bot.api.settings import TradingSettings
 from tbot_bot.brokers.registry import broker_kind
 from tbot_bot.brokers.setup import BrokerSetup
@@ -52,6 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--fd", type=int, required=True, help="descriptor of a socket connected to the runner")
     options = parser.parse_args(arguments)
+    keep_memory_private()
     set_up(_write_line, WallClock(), "bot")
     is_ending = _end_on_signals()
     with socket.socket(fileno=options.fd) as connection:

@@ -18,6 +18,7 @@ import structlog
 from prometheus_client import CollectorRegistry, Gauge
 from sqlalchemy.exc import OperationalError
 
+from tbot_bot.api.private_memory import keep_memory_private
 from tbot_bot.api.status import ErrorEvent
 from tbot_bot.audit.trail import AuditTrail
 from tbot_bot.config.paths import Home
@@ -378,6 +379,7 @@ def take_home(home: Home) -> int:
 def main() -> int:
     """Run until asked to stop; UNHELPABLE when something outside must change first."""
     os.umask(0o027)
+    keep_memory_private()
     home = Home.from_environment()
     try:
         take_home(home)

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from gunicorn.app.base import BaseApplication
 from gunicorn.glogging import Logger
 
+from tbot_bot.api.private_memory import keep_memory_private
 from tbot_web.support.binding import Binding, CannotListenError
 from tbot_web.support.log_lines import JsonLines
 from tbot_web.support.wall_clock import WallClock
@@ -84,6 +85,7 @@ def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
     options = argparse.ArgumentParser(prog="run_web")
     options.add_argument("--workers", type=int, default=1)
     workers: int = options.parse_args(arguments).workers
+    keep_memory_private()
     logging.basicConfig(handlers=[JsonLines(sys.stderr, WallClock())], level=logging.INFO)
     try:
         binding = Binding.from_environment(environment)

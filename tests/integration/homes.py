@@ -69,13 +69,28 @@ MODULES = {
 }
 
 
+_home_of_process: dict[psutil.Process, str | None] = {}
+
+
+def home_of(process: psutil.Process) -> str | None:
+    """The home that a process works for; of one that shows itself to nobody, whoever started it knows."""
+    if process not in _home_of_process:
+        try:
+            _home_of_process[process] = process.environ().get("TBOT_HOME")
+        except psutil.AccessDenied:
+            parent = process.parent()
+            started = RunningHome.started.get(process.pid)
+            _home_of_process[process] = str(started) if started else parent and home_of(parent)
+    return _home_of_process[process]
+
+
 def processes_of(root: Path) -> dict[str, psutil.Process]:
     """The living processes of a home by name; workers of the portal are `web worker` and orphans among them too."""
     found: dict[str, psutil.Process] = {}
     for process in psutil.process_iter():
         try:
             line, parent = process.cmdline(), process.parent()
-            if process.status() == psutil.STATUS_ZOMBIE or process.environ().get("TBOT_HOME") != str(root):
+            if process.status() == psutil.STATUS_ZOMBIE or home_of(process) != str(root):
                 continue
             name = next((name for module, name in MODULES.items() if module in line), None)
             is_master = parent is not None and "tbot_bot.control.launch" in parent.cmdline()

@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, Any, Self
+from typing import IO, Any, ClassVar, Self
 
 import httpx2
 
@@ -49,7 +49,9 @@ class Refused(Exception):  # noqa: N818 - reads as what happened in a test
 
 
 class RunningHome:
-    """Starts and ends a runner; the home outlives it."""
+    """Starts and ends a runner; the home outlives it. `started` knows the homes of all runners by process id."""
+
+    started: ClassVar[dict[int, Path]] = {}
 
     def __init__(self, root: Path) -> None:
         self.home = Home(root)
@@ -73,6 +75,7 @@ class RunningHome:
             stderr=self._said,
             start_new_session=True,
         )
+        self.started[self.process.pid] = self.home.root
         if wait:
             wait_for(self._answers, 40, self.said)
         return self
