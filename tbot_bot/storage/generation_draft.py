@@ -12,7 +12,7 @@ from typing import Any
 
 from tbot_bot.domain.canonical import canonical_json
 from tbot_bot.domain.time import from_rfc3339, to_rfc3339
-from tbot_bot.storage.filesystem import Filesystem, create_file, sync_folder
+from tbot_bot.storage.filesystem import Filesystem, create_files, sync_folders
 from tbot_bot.storage.generation import KEYS, SECRETS, PinnedGeneration, key_file, previous, secret_file
 from tbot_bot.storage.keys import CHECKPOINT, SCHEME, SEALING, SIGNING, CheckpointKey, encrypt, new_key
 from tbot_bot.storage.manifest import MANIFEST, Endorsement, FileEntry, Manifest, Written, render, sha256
@@ -99,11 +99,9 @@ def write(filesystem: Filesystem, folder: Path, draft: Draft) -> None:
     places = (folder, folder / KEYS, folder / SECRETS)
     for place in places:
         filesystem.mkdir(place)
-    for path, data in draft.files.items():
-        create_file(filesystem, folder / path, data)
-    create_file(filesystem, folder / MANIFEST, draft.manifest)
-    for place in reversed(places):
-        sync_folder(filesystem, place)
+    files = {**draft.files, MANIFEST: draft.manifest}
+    create_files(filesystem, {folder / path: data for path, data in files.items()})
+    sync_folders(filesystem, places)
 
 
 def _predecessors(parent: PinnedGeneration | None, at: datetime) -> tuple[list[str], dict[str, str]]:

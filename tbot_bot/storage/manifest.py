@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from functools import lru_cache
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -88,8 +89,12 @@ def render(manifest: Manifest, key: CheckpointKey) -> bytes:
     return canonical_json({"manifest": body, "signature": signature})
 
 
+@lru_cache(maxsize=64)
 def parse(data: bytes) -> Manifest:
-    """Read the file back, byte for byte as it was written; raises ManifestError for any other."""
+    """Read the file back, byte for byte as it was written; raises ManifestError for any other.
+
+    What was read before is known by its bytes: two signatures a reading would be most of what a reader waits for.
+    """
     try:
         envelope = _Envelope.model_validate_json(data)
     except ValidationError as error:

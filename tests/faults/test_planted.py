@@ -133,11 +133,12 @@ def test_a_failing_operation_finds(
 
 
 def test_a_short_write_finds_a_forgotten_loop(fresh: Fresh, clock: FixedClock, monkeypatch: pytest.MonkeyPatch) -> None:
-    def create_once(filesystem: Filesystem, path: Path, data: bytes) -> None:
-        with opened(filesystem, filesystem.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL)) as descriptor:
-            filesystem.write(descriptor, data)
-            filesystem.fsync(descriptor)
+    def create_once(filesystem: Filesystem, files: Mapping[Path, bytes]) -> None:
+        for path, data in files.items():
+            with opened(filesystem, filesystem.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL)) as descriptor:
+                filesystem.write(descriptor, data)
+                filesystem.fsync(descriptor)
 
     assert shortened(fresh(), clock, 0, lambda size: size // 2) == []
-    monkeypatch.setattr(generation_draft, "create_file", create_once)
+    monkeypatch.setattr(generation_draft, "create_files", create_once)
     assert "was not gone on with" in str(shortened(fresh(), clock, 0, lambda size: size // 2))

@@ -57,14 +57,15 @@ class Recorded(WatchedFilesystem):
             raise Killed
 
     def fsync(self, descriptor: int) -> None:
-        self.step("fsync", descriptor)
-        number, self.fsyncs = self.fsyncs, self.fsyncs + 1
-        self.synced.append(self.disk.name_of(descriptor))
-        if number == self.refused:
-            self.disk.fail_fsync(descriptor)
-            raise OSError(5, "Input/output error")
-        if number != self.skipped:
-            self.disk.fsync(descriptor)
+        with self._lock:  # several are asked for at once, the disk in memory takes one after the other
+            self.step("fsync", descriptor)
+            number, self.fsyncs = self.fsyncs, self.fsyncs + 1
+            self.synced.append(self.disk.name_of(descriptor))
+            if number == self.refused:
+                self.disk.fail_fsync(descriptor)
+                raise OSError(5, "Input/output error")
+            if number != self.skipped:
+                self.disk.fsync(descriptor)
 
 
 def losses(pending: list[Pending], chance: random.Random, *, single: bool, mixed: int) -> Iterator[Kept]:

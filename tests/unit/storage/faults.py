@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import signal
+import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -51,14 +52,16 @@ class WatchedFilesystem(Filesystem):
         self.only = only
         self.disk = disk or QuickFilesystem()
         self.done: list[tuple[str, tuple[Any, ...]]] = []
+        self._lock = threading.RLock()
 
     def step(self, name: str, *args: Any) -> int:
         """Count something that is about to happen, on the disk or elsewhere; return its number."""
-        number = len(self.done)
-        self.done.append((name, args))
-        if self.before:
-            self.before(number, name)
-        return number
+        with self._lock:  # some operations are under way in several threads
+            number = len(self.done)
+            self.done.append((name, args))
+            if self.before:
+                self.before(number, name)
+            return number
 
 
 def _watched(name: str) -> Callable[..., Any]:
