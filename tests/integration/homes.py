@@ -69,19 +69,22 @@ MODULES = {
 }
 
 
-_home_of_process: dict[psutil.Process, str | None] = {}
+_homes: dict[psutil.Process, str] = {}
 
 
 def home_of(process: psutil.Process) -> str | None:
     """The home that a process works for; of one that shows itself to nobody, whoever started it knows."""
-    if process not in _home_of_process:
-        try:
-            _home_of_process[process] = process.environ().get("TBOT_HOME")
-        except psutil.AccessDenied:
-            parent = process.parent()
-            started = RunningHome.started.get(process.pid)
-            _home_of_process[process] = str(started) if started else parent and home_of(parent)
-    return _home_of_process[process]
+    known = _homes.get(process)
+    if known is not None:
+        return known
+    try:
+        found = process.environ().get("TBOT_HOME")
+    except psutil.AccessDenied:
+        parent, started = process.parent(), RunningHome.started.get(process.pid)
+        found = str(started) if started else parent and home_of(parent)
+    if found is not None:
+        _homes[process] = found  # its parent may be gone when it is asked for again
+    return found
 
 
 def processes_of(root: Path) -> dict[str, psutil.Process]:
