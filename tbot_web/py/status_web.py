@@ -18,7 +18,7 @@ from tbot_web.support.page import WATCH, Page
 from tbot_web.support.plots import Drawdown
 from tbot_web.support.runner_client import runner
 from tbot_web.support.session_manager import caller
-from tbot_web.support.utils_web import Answer, attempt, csv_response, failed_panel
+from tbot_web.support.utils_web import Answer, attempt, csv_response, failed_panel, silence
 
 PAGE = Page(
     slug="status",
@@ -46,6 +46,10 @@ def show() -> Answer:
     published = attempt(status_source.published)
     if isinstance(published, Problem):
         return failed_panel(PAGE, published)
+    opened = attempt(_open_trades)
+    points, days = attempt(lambda: _equity(_PLOTTED)), attempt(lambda: _days(_PLOTTED))
+    if (silent := silence(opened, points, days)) is not None:
+        return failed_panel(PAGE, silent)
     viewer = caller().status
     bots = [bot.model_copy(update={"user_session_status": viewer}) for bot in published.document.bots]
     return render_template(
@@ -57,9 +61,9 @@ def show() -> Answer:
         trade_view=trade_view,
         plots=plots,
         rows=_ROWS,
-        opened=attempt(_open_trades),
-        points=attempt(lambda: _equity(_PLOTTED)),
-        days=attempt(lambda: _days(_PLOTTED)),
+        opened=opened,
+        points=points,
+        days=days,
     )
 
 

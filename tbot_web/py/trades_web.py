@@ -20,7 +20,7 @@ from tbot_web.support.openapi import documented
 from tbot_web.support.page import WATCH, Page
 from tbot_web.support.requests import one_of, refused_filter, whole_number
 from tbot_web.support.runner_client import runner
-from tbot_web.support.utils_web import Answer, attempt, csv_response, failed_panel, json_answer, now
+from tbot_web.support.utils_web import Answer, attempt, csv_response, failed_panel, json_answer, now, silence
 
 PAGE = Page(
     slug="trades",
@@ -101,14 +101,18 @@ def show() -> Answer:
     chosen = attempt(Filter.of_request)
     if isinstance(chosen, Problem):
         return failed_panel(PAGE, chosen)
+    as_of = to_rfc3339(now())
+    opened, closed = attempt(lambda: _open(chosen)), attempt(lambda: _closed(chosen, _PAGE))
+    if (silent := silence(opened, closed)) is not None:
+        return failed_panel(PAGE, silent)
     return render_template(
         "trades.html",
         page=PAGE,
         chosen=chosen,
         trade_view=trade_view,
-        as_of=to_rfc3339(now()),
-        opened=attempt(lambda: _open(chosen)),
-        closed=attempt(lambda: _closed(chosen, _PAGE)),
+        as_of=as_of,
+        opened=opened,
+        closed=closed,
     )
 
 

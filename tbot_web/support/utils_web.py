@@ -57,6 +57,12 @@ def attempt(ask: Callable[[], T]) -> T | Problem:
         return error.problem
 
 
+def silence(*parts: object) -> Problem | None:
+    """The problem that the runner did not answer for a part: then it is told once, for the whole page."""
+    problems = (part for part in parts if isinstance(part, Problem))
+    return next((problem for problem in problems if problem.code == "runner_unreachable"), None)
+
+
 def failed_panel(page: Page, problem: Problem) -> Answer:
     """The panel that says what failed, what still works, and tries again by itself."""
     return render_template("panel_failed.html", page=page, failure=problem), problem.status

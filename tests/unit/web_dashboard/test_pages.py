@@ -12,7 +12,7 @@ import pytest
 import tbot_web
 from tbot_bot.api import logs, status, trades
 from tbot_bot.api.control import Act
-from tbot_bot.api.errors import ApiError, not_signed_in
+from tbot_bot.api.errors import ApiError, not_signed_in, runner_unreachable
 from tbot_bot.api.permissions import Role
 from tbot_web.support import status_source
 from tests.unit.web.canned import CannedRunner
@@ -90,6 +90,15 @@ class TestStatus:
         assert admin.get("/status/api", X_Poll="1", If_None_Match=tag).status_code == 304
         runner.special["status.document"] = lambda *_: documents.document(daily_pnl="1")
         assert admin.get("/status/api", X_Poll="1", If_None_Match=tag).status_code == 200
+
+    @pytest.mark.parametrize(("address", "verb"), [("/status/", "status.days"), ("/trades/", "trades.open")])
+    def test_a_silent_runner_is_told_once_for_the_whole_panel(
+        self, runner: CannedRunner, admin: Browser, address: str, verb: str
+    ) -> None:
+        runner.special[verb] = runner_unreachable()
+        answer = admin.get(address)
+        assert answer.status_code == 503
+        assert answer.text.count("The control process is not answering") == 1
 
     def test_a_file_that_stopped_moving_is_not_believed(
         self, tmp_path: Path, runner: CannedRunner, serve: Callable[[], Any]
