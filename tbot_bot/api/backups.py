@@ -87,10 +87,10 @@ class AskRestore(Message):
 class PartPreview(Message):
     """What a restore changes in one part; `loses` is what was recorded since and will only be kept aside."""
 
-    part: BackupPart
-    title: str
-    changes: list[str]
-    loses: list[str]
+    part: BackupPart = Field(description="The part.")
+    title: str = Field(description="The part in words.")
+    changes: list[str] = Field(description="What will be as it was then.")
+    loses: list[str] = Field(description="What was recorded since and will only be kept aside.")
 
 
 class RestorePreview(Message):
@@ -99,11 +99,11 @@ class RestorePreview(Message):
     `restarts` says that the control process starts again for it. `refusal` says why it is not possible now.
     """
 
-    id: str
-    parts: list[PartPreview]
-    restarts: bool
-    digest: str
-    refusal: str = ""
+    id: str = Field(description="Name of the backup.")
+    parts: list[PartPreview] = Field(description="What changes in each part.")
+    restarts: bool = Field(description="Whether the control process starts again for it.")
+    digest: str = Field(description="Names exactly this preview; the restore must bring it.")
+    refusal: str = Field(default="", description="Why it is not possible now.")
 
 
 class Restore(Message):
@@ -150,5 +150,5 @@ class Finding(Message):
 class RecoveryView(Message):
     """What the recovery desk shows: why the system did not open, and what can be restored."""
 
-    findings: list[Finding]
-    backups: Backups
+    findings: list[Finding] = Field(description="Why the home could not be opened.")
+    backups: Backups = Field(description="What can be restored.")

@@ -6,6 +6,7 @@ from enum import StrEnum
 
 from pydantic import Field
 
+from tbot_bot.api.backups import Finding
 from tbot_bot.api.model import Message
 
 
@@ -92,7 +93,11 @@ class ClosingReport(Message):
 
 
 class ControlState(Message):
-    """What the control bar shows; `since` is when it came into its state, UTC."""
+    """What the control bar and the error page show; `since` is when it came into its state, UTC.
+
+    `findings` are what was found changed or damaged. `recovery` says that the home could not be opened: nothing is
+    served but its restore, for whoever holds the recovery token.
+    """
 
     state: str
     paused: bool
@@ -103,3 +108,5 @@ class ControlState(Message):
     error: str | None
     last_good_state: str | None
     since: str | None = None
+    findings: list[Finding] = Field(default_factory=list)
+    recovery: bool = False

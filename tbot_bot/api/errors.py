@@ -74,6 +74,17 @@ def not_signed_in() -> ApiError:
     return ApiError.of(401, "not_signed_in", "Please sign in", "There is no session, or it has ended.", "Sign in.")
 
 
+def no_setup_session() -> ApiError:
+    """Only for whoever exchanged the one-time token."""
+    return ApiError.of(
+        401,
+        "no_setup_session",
+        "The setup link is needed",
+        "This is for whoever installs or repairs the bot.",
+        "Open the link that was printed at the start, or enter the token from control/setup_token.",
+    )
+
+
 def not_allowed(permission: str) -> ApiError:
     """The role lacks a permission."""
     return ApiError.of(

@@ -10,9 +10,12 @@ from tbot_bot.api.model import Message
 
 
 class WebKeys(Message):
-    """What the portal needs to sign cookies and to seal secrets; newest signing key first."""
+    """What the portal needs to sign cookies and to seal secrets; newest signing key first.
 
-    generation: int
+    `generation` is None where no generation can be read.
+    """
+
+    generation: int | None
     signing_keys: list[str]
     sealing_public_key: str
 

@@ -55,7 +55,7 @@ _TABLE = (
     Verb(
         "setup.exchange",
         Permission.PUBLIC,
-        _SET_UP | {State.REGISTRATION},
+        _SET_UP | {State.REGISTRATION, State.ERROR},
         setup.ExchangeToken,
         setup.SetupSession,
         True,
@@ -148,6 +148,11 @@ _TABLE = (
     Verb("backups.preview", Permission.BACKUPS_MANAGE, _RESTORABLE, backups.AskRestore, backups.RestorePreview),
     Verb("backups.restore", Permission.BACKUPS_MANAGE, _RESTORABLE, backups.Restore, backups.Restored, True),
     Verb("backups.purge", Permission.BACKUPS_MANAGE, _LIVE, backups.Purge, backups.Purged, True),
+    # the recovery desk: answered where the home could not be opened, and nowhere else
+    Verb("recovery.view", Permission.SETUP, _ERROR, Nothing, backups.RecoveryView),
+    Verb("recovery.verify", Permission.SETUP, _ERROR, backups.AskBackup, backups.Backup),
+    Verb("recovery.preview", Permission.SETUP, _ERROR, backups.AskRestore, backups.RestorePreview),
+    Verb("recovery.restore", Permission.SETUP, _ERROR, backups.Restore, backups.Restored, True),
 )
 
 VERBS: dict[str, Verb] = {verb.name: verb for verb in _TABLE}

@@ -19,7 +19,7 @@ from tbot_bot.config.paths import Home
 from tbot_bot.domain.audit import Act, AuditPort, RefusedError
 from tbot_bot.domain.ids import BotIdentity
 from tbot_bot.domain.time import Clock, from_rfc3339, to_rfc3339
-from tbot_bot.storage.backup_errors import BackupDamagedError, BackupError, BackupNotFoundError
+from tbot_bot.storage.backup_errors import BackupDamagedError, BackupError, BackupFailedError, BackupNotFoundError
 from tbot_bot.storage.backup_store import (
     AUDIT,
     CONTROL,
@@ -228,12 +228,12 @@ class BackupService:
     # how
 
     def _write(self, request: SnapshotRequest) -> SnapshotManifest:
-        for _ in range(_TRIES - 1):
+        for _ in range(_TRIES):
             try:
                 return self._write_once(request)
             except SupersededError:
-                continue
-        return self._write_once(request)
+                continue  # keys and audit trail went on meanwhile; where they never agree, the home is damaged
+        raise BackupFailedError("The snapshot was not made", "keys and audit trail are not of the same moment")
 
     def _write_once(self, request: SnapshotRequest) -> SnapshotManifest:
         with self._secrets.current() as pinned:

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 from alembic.util import CommandError
 from sqlalchemy.exc import SQLAlchemyError
 
 from tbot_bot.api.backups import Finding
 from tbot_bot.audit.keys import KeyRefusedError
+from tbot_bot.config.paths import Home
 from tbot_bot.config.rotation import (
     EffectFailedError,
     GenerationMismatchError,
@@ -73,10 +75,27 @@ class Inspection:
                 raise
             self.findings.append(finding(subject, error, self._clock))
 
+    def require_file(self, subject: str, path: Path) -> None:
+        """Note a file that is not there any more: to make a new one in its place would hide the loss."""
+        if not path.exists():
+            self._note(subject, f"The file {path.name} is missing.")
+
+    def require_keys(self, home: Home) -> None:
+        """Note that every key is gone where there were some: new ones would make an empty home of a used one."""
+        if (home.storage / "generations").exists() or not (
+            home.backups.exists() or any(home.root.glob("output/*/ledgers/LEDGER.db"))
+        ):
+            return
+        self._note(SECRETS, "The folder storage/generations is missing.")
+
     def require_none(self) -> None:
         """Raise HomeDamagedError if anything was found so far."""
         if self.findings:
             raise HomeDamagedError(self.findings)
+
+    def _note(self, subject: str, what: str) -> None:
+        at = to_rfc3339(self._clock.now())
+        self.findings.append(Finding(subject=subject, what=what, next_step=_RESTORE, found_at=at))
 
 
 def finding(subject: str, error: Exception, clock: Clock) -> Finding:

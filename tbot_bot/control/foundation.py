@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import threading
@@ -65,6 +66,8 @@ class Foundation:
         inspection = Inspection(clock)
         with inspection.of(RESTORE):
             self._put_restored_in_place()
+        inspection.require_keys(home)
+        inspection.require_none()
         with inspection.of(SECRETS):
             self.recovery = prepare_keys(self.secrets)
         inspection.require_none()  # the keys sign and seal all the rest
@@ -126,8 +129,9 @@ class Foundation:
         if self.users.admin_exists():
             self.home.setup_token.unlink(missing_ok=True)
             return
-        if self.setup_tokens.issued() and self.home.setup_token.exists():
-            return
+        with contextlib.suppress(FileNotFoundError, UnicodeDecodeError):  # then it is written anew
+            if self.setup_tokens.in_force(self.home.setup_token.read_text("ascii").strip()):
+                return
         write_atomically(self.home.setup_token, f"{self.setup_tokens.issue()}\n".encode(), mode=0o600)
 
     def is_configured(self) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from tbot_bot.api.errors import ApiError, not_allowed, not_signed_in, wrong_phase
+from tbot_bot.api.errors import ApiError, no_setup_session, not_allowed, not_signed_in, wrong_phase
 from tbot_bot.api.permissions import Permission
 from tbot_bot.api.sessions import SessionStatus, Verdict
 from tbot_bot.api.verbs import Call, Verb
@@ -30,13 +30,7 @@ class CallJudge:
             return verdict
         if verb.permission is Permission.SETUP:
             if not verdict.setup:
-                raise ApiError.of(
-                    401,
-                    "no_setup_session",
-                    "The setup link is needed",
-                    "This page is for whoever installs the bot.",
-                    "Open the link that was printed at the start, or enter the token from control/setup_token.",
-                )
+                raise no_setup_session()
             return verdict
         if verdict.status is not SessionStatus.ACTIVE:
             raise not_signed_in()

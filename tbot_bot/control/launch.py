@@ -22,6 +22,7 @@ from tbot_bot.config.paths import Home
 from tbot_bot.control.child import Child, Keeper, start_child
 from tbot_bot.control.clock import WallClock
 from tbot_bot.control.exit_codes import UNHELPABLE
+from tbot_bot.domain.lifecycle import State
 from tbot_bot.monitoring.log_book import RotatingLines, set_up
 
 TICK_S = 0.2
@@ -48,7 +49,8 @@ class Launch:
         self._stopping = threading.Event()
         self._runner = Keeper("runner", self._start_runner)
         self._web = Keeper("web", self._start_web)
-        self._said_address = False
+        self._has_answered = False
+        self._recovery = ""  # the token that was said last
 
     def run(self) -> int:
         """Run until a signal asks to stop or restarting cannot help; return the exit code."""
@@ -63,7 +65,7 @@ class Launch:
                 reason = keeper.poll(time.monotonic())
                 if reason:
                     say(f"{reason}.")
-            self._say_address_once()
+            self._say_address_when_up()
         say("Stopping: working entries are cancelled, protective orders stay at the broker.")
         self._web.stop(STOP_TIMEOUT_S)
         self._runner.stop(STOP_TIMEOUT_S)
@@ -75,7 +77,7 @@ class Launch:
 
         A portal that has answered before only lost its port for a while: that is no reason to stop a bot that trades.
         """
-        keepers = (self._runner,) if self._said_address else (self._runner, self._web)
+        keepers = (self._runner,) if self._has_answered else (self._runner, self._web)
         children = [keeper.child for keeper in keepers if keeper.child]
         return any(child.process.poll() == UNHELPABLE for child in children)
 
@@ -94,13 +96,23 @@ class Launch:
         if not line.startswith("{"):
             say(line)
 
-    def _say_address_once(self) -> None:
-        if self._said_address or not self._answers():
+    def _say_address_when_up(self) -> None:
+        """Say the address once everything answers; again when the recovery opens, and when it is over."""
+        state, token = self._state(), self._setup_token()
+        recovery = token if token and state is State.ERROR else ""
+        is_over = bool(self._recovery) and state not in {State.ERROR, None}
+        if self._has_answered and not is_over and recovery in {"", self._recovery}:
             return
-        self._said_address = True
-        token = self._setup_token()
+        if not self._answers():
+            return
+        self._has_answered, self._recovery = True, recovery
         base = f"http://{self.host}:{self.port}"
-        if token:
+        if recovery:
+            say(
+                "\nRestore it here (the link opens the recovery once, within an hour; then a new one is made):\n\n"
+                f"    {base}/recovery/?setup={recovery}\n\nCtrl-C stops everything."
+            )
+        elif token:
             say(
                 f"\nRIGD TradeBot is up. Set it up here (the link works until an administrator exists):\n\n"
                 f"    {base}/configuration?setup={token}\n\nCtrl-C stops everything."
@@ -115,6 +127,13 @@ class Launch:
                 return connection.getresponse().status == HTTPStatus.OK
         except OSError:
             return False
+
+    def _state(self) -> State | None:
+        """The published state, None while there is none."""
+        try:
+            return State(self._home.bot_state.read_text("ascii").strip())
+        except (OSError, ValueError):
+            return None
 
     def _setup_token(self) -> str | None:
         try:

@@ -18,6 +18,7 @@ import structlog
 from prometheus_client import CollectorRegistry, Gauge
 from sqlalchemy.exc import OperationalError
 
+from tbot_bot.api.backups import Finding
 from tbot_bot.api.private_memory import keep_memory_private
 from tbot_bot.api.status import ErrorEvent
 from tbot_bot.audit.trail import AuditTrail
@@ -34,6 +35,7 @@ from tbot_bot.control.judge import CallJudge
 from tbot_bot.control.lifecycle import Lifecycle
 from tbot_bot.control.lifeline import watch
 from tbot_bot.control.provisioning import Provisioning
+from tbot_bot.control.recovery import RecoveryDesk, closed_desk
 from tbot_bot.control.requests import Requests
 from tbot_bot.control.status_source import StatusSource
 from tbot_bot.control.system_api import Caller, SystemApi
@@ -84,6 +86,7 @@ class Runner:
         self._lifecycle = Lifecycle(self._foundation.record, home, self._clock, self._state_changed)
         self._requests = Requests(self._foundation.record)
         self._conductor: Conductor | None = None
+        self._findings: list[Finding] = []
         self._status: StatusSource | None = None
         self._errors = ErrorHandler(self._remembered_error(), self._remember_error)
         self._log_book.listen(self._errors.hear)
@@ -115,22 +118,14 @@ class Runner:
         self._foundation.epoch.bump()
         log.info("runner up", state=state, generation=self._foundation.generation)
         self._attempt(self._tell_recovery)
-        inspection = Inspection(self._clock)
         if state not in SETTING_UP or state is State.REGISTRATION:
-            with inspection.of(LEDGER):
-                self._open_floor()
-            inspection.require_none()
+            self._open_books()
         self._api.prepare()
         threading.Thread(target=self._api.serve, name="system-api", daemon=True).start()
         self._nightly.start()
         try:
-            with inspection.of(LEDGER):
-                while not self._stopping.wait(TICK_S):
-                    self._tick()
-            inspection.require_none()
-        except HomeDamagedError:
-            log.exception("the control process ends: a restart does not mend this")
-            raise
+            while not self._stopping.wait(TICK_S):
+                self._tick()
         except Exception:  # told here; whoever started us starts us again, which is the way to recover
             log.exception("the control process fails and ends")
             return 1
@@ -149,8 +144,14 @@ class Runner:
     # the loop
 
     def _tick(self) -> None:
-        for part in (self._take_flags, self._stop_if_asked, self._work, self._look_after, self._publish_if_due):
-            self._attempt(part)
+        inspection = Inspection(self._clock)
+        with inspection.of(LEDGER):
+            for part in (self._take_flags, self._stop_if_asked, self._work, self._look_after, self._publish_if_due):
+                self._attempt(part)
+        if inspection.findings:
+            self._attempt(self._end_children)
+            self._conductor = self._status = None
+            self._books_are_damaged(inspection)
 
     def _attempt(self, part: Callable[[], object]) -> None:
         """Do one part of a turn; what a disk in trouble did not let us do is tried again at the next."""
@@ -246,6 +247,26 @@ class Runner:
 
     # composition
 
+    def _open_books(self) -> None:
+        """Open the floor; with a damaged ledger the bot is in error until an administrator has restored it."""
+        inspection = Inspection(self._clock)
+        inspection.require_file(LEDGER, self._home.ledger_database(self._foundation.configuration().identity))
+        if not inspection.findings:
+            with inspection.of(LEDGER):
+                self._open_floor()
+        self._books_are_damaged(inspection)
+
+    def _books_are_damaged(self, inspection: Inspection) -> None:
+        """With what was found, the bot is in error and nothing trades; nothing found changes nothing."""
+        self._findings = inspection.findings
+        state = self._lifecycle.state
+        if state is State.REGISTRATION:
+            inspection.require_none()  # nobody could sign in to restore it
+        for found in self._findings:
+            log.critical("the ledger is damaged", what=found.what, next_step=found.next_step)
+            if state is not State.ERROR:
+                self._lifecycle.move(State.ERROR, f"{found.subject}: {found.what}")
+
     def _open_floor(self) -> Conductor:
         if self._conductor is None:
             self._conductor = Conductor(self._foundation, self._lifecycle, self._log_book, self._publish_soon)
@@ -256,12 +277,15 @@ class Runner:
         unsealer = Unsealer(self._foundation, self._requests)
         dashboard = DashboardVerbs(self._desk, self._log_book, self._metrics, self._note_log_read)
         setup = SetupVerbs(self._foundation, self._lifecycle, self._provisioning, unsealer, self._requests)
-        control = ControlVerbs(self._foundation, self._lifecycle, lambda: self._conductor, self._requests)
+        control = ControlVerbs(
+            self._foundation, self._lifecycle, lambda: self._conductor, self._requests, lambda: self._findings
+        )
         sessions = SessionVerbs(self._foundation, unsealer)
         backups = BackupVerbs(self._foundation, self._backups, self._restores)
         configuration = ConfigurationVerbs(self._foundation, self._open_floor, unsealer)
         verbs = (setup, sessions, dashboard, control, configuration, backups)
         handlers = {name: handler for each in verbs for name, handler in each.handlers().items()}
+        handlers |= closed_desk()
         judge = CallJudge(self._foundation, self._lifecycle)
         return SystemApi(self._home.runner_socket, handlers, judge, frozenset({os.getuid()}))
 
@@ -376,6 +400,16 @@ def take_home(home: Home) -> int:
     return descriptor
 
 
+def open_home(home: Home) -> Runner | RecoveryDesk:
+    """The runner of this home; where the home is damaged, the desk that restores it, with a word at the terminal."""
+    try:
+        return Runner(home)
+    except HomeDamagedError as error:
+        found = "".join(f"  - {one.subject}: {one.what}\n" for one in error.findings)
+        sys.stderr.write(f"The home {home.root} is damaged and was not opened:\n{found}")
+        return RecoveryDesk(home, WallClock(), error.findings)
+
+
 def main() -> int:
     """Run until asked to stop; UNHELPABLE when something outside must change first."""
     os.umask(0o027)
@@ -383,7 +417,7 @@ def main() -> int:
     home = Home.from_environment()
     try:
         take_home(home)
-        runner = Runner(home)
+        runner = open_home(home)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, runner.stop)
         watch(runner.stop)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from math import ceil
 
+from tbot_bot.api.backups import Finding
 from tbot_bot.api.control import Act, ActOutcome, ActRequest, AskPreview, ControlState, Issued, Preview
 from tbot_bot.api.errors import ApiError
 from tbot_bot.api.model import Message, Nothing
@@ -23,7 +24,7 @@ START = "control.start"
 
 
 class ControlVerbs:
-    """The handlers; `conductor` answers None before a bot is configured."""
+    """The handlers; `conductor` answers None before a bot is configured, or when its ledger could not be opened."""
 
     def __init__(
         self,
@@ -31,11 +32,13 @@ class ControlVerbs:
         lifecycle: Lifecycle,
         conductor: Callable[[], Conductor | None],
         requests: Requests,
+        findings: Callable[[], Sequence[Finding]] = tuple,
     ) -> None:
         self._foundation = foundation
         self._lifecycle = lifecycle
         self._conductor = conductor
         self._requests = requests
+        self._findings = findings
 
     def handlers(self) -> dict[str, Handler]:
         """The verbs answered here."""
@@ -65,6 +68,7 @@ class ControlVerbs:
             error=self._lifecycle.reason if in_error else None,
             last_good_state=last_good if in_error else None,
             since=to_rfc3339(self._lifecycle.since),
+            findings=list(self._findings()),
         )
 
     def _preview(self, _caller: Caller, asked: AskPreview) -> Preview:
@@ -150,6 +154,8 @@ class ControlVerbs:
     def _bot(self) -> Conductor:
         conductor = self._conductor()
         if conductor is None:
+            if self._findings():
+                raise ApiError.of(409, "books_damaged", "The books cannot be opened", "", "Restore the ledger first.")
             raise ApiError.of(409, "no_bot", "No bot is set up", "", "Finish the configuration first.")
         return conductor
 

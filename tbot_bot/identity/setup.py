@@ -23,9 +23,10 @@ class SetupTokens:
         self._audit = audit
         self._clock = clock
 
-    def issued(self) -> bool:
-        """Whether a token is in force, so that a restart need not replace it."""
-        return self._store.setup_access() is not None
+    def in_force(self, token: str) -> bool:
+        """Whether this is the present token, so that a restart need not replace it."""
+        access = self._store.setup_access()
+        return access is not None and hmac.compare_digest(access.token_hash, hash_token("setup", token))
 
     def issue(self) -> str:
         """Make a new token and return it; the one before and its session are dead. Raises AdminExistsError."""

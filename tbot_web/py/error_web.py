@@ -9,13 +9,13 @@ from tbot_bot.api.control import ControlState
 from tbot_bot.api.errors import ApiError, Problem
 from tbot_bot.api.lifecycle import Phase, State
 from tbot_bot.api.permissions import Permission
-from tbot_bot.api.sessions import SessionStatus
 from tbot_web.support import problems
 from tbot_web.support.home import home
 from tbot_web.support.page import Page
 from tbot_web.support.requests import wants_json
 from tbot_web.support.runner_client import runner
 from tbot_web.support.session_manager import caller
+from tbot_web.support.utils_web import attempt
 
 PAGE = Page(
     slug="error",
@@ -42,25 +42,39 @@ def show() -> Response:
     return make_response(page, 503, {"Retry-After": "2"})
 
 
+def home_damaged() -> Problem:
+    """The home could not be opened."""
+    return Problem(
+        status=503,
+        code="home_damaged",
+        title="The home of this bot is damaged and was not opened",
+        detail="Keys, records or databases are not as the system left them, so nothing is served from them and nobody "
+        "can sign in. Protective orders stand at the broker. Nothing was repaired or thrown away by itself.",
+        next_step="Whoever runs the program on its machine has the recovery token: it was printed at the start and is "
+        "in the file control/setup_token of the bot's home.",
+    )
+
+
 def _error_problem(standing: ControlState | None) -> Problem:
     """The reason is shown to whoever may see the bot's state."""
+    if standing is not None and standing.recovery:
+        return home_damaged()
     reason = standing.error if standing else None
     return Problem(
         status=503,
         code="bot_in_error",
         title=reason or "The bot has stopped and needs an administrator",
         detail="New entries are blocked. Protective orders stand at the broker; books and audit trail are kept.",
-        next_step="Sign in as an administrator and open the control page: it verifies and resets.",
+        next_step="Sign in as an administrator: backups restore what is damaged, the control page verifies and resets.",
     )
 
 
 def _control_state() -> ControlState | None:
+    attempt(caller)  # whoever looks; the page stands without the runner, too
     try:
-        if Permission.STATUS_VIEW not in caller().permissions or caller().status is not SessionStatus.ACTIVE:
-            return None
         answer: ControlState = runner().call("control.state")
     except ApiError:
-        return None  # the page itself says that something is wrong
+        return None  # not for this viewer, or nobody answers: the page itself says that something is wrong
     return answer
 
 

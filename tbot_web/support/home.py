@@ -52,6 +52,11 @@ class Home:
         """What moves whenever sessions, roles, state or status changed; None when it cannot be read."""
         return _read(self.control / "epoch")
 
+    def run(self) -> str | None:
+        """What names the control process that runs now; the next one has another name."""
+        epoch = self.epoch()
+        return epoch and epoch.partition("-")[0]
+
     def status_document(self) -> Path | None:
         """Where the runner writes `status.json`: in the one folder under `output`; None before there is one."""
         folders = [path for path in (self.root / "output").glob("*") if path.is_dir()]

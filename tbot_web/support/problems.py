@@ -45,7 +45,7 @@ def respond(problem: Problem, standing: ControlState | None = None) -> AnyRespon
     if problem.code == "not_signed_in" and "login" in current_app.blueprints:
         return _to_login()
     if problem.code == "no_setup_session":
-        return redirect("/configuration", 303)
+        return redirect("/configuration" if "setup" in current_app.blueprints else "/", 303)
     page = render_template("error.html", problem=problem, page=ERROR_PAGE, standing=standing)
     return _headed(make_response(page, problem.status), problem)
 

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from flask import Flask, abort, current_app, g, request
 from werkzeug.exceptions import MethodNotAllowed
 
-from tbot_bot.api.errors import ApiError, not_allowed, not_signed_in
+from tbot_bot.api.errors import ApiError, no_setup_session, not_allowed, not_signed_in
 from tbot_bot.api.lifecycle import Phase
 from tbot_bot.api.permissions import Permission
 from tbot_bot.api.sessions import SessionStatus, Verdict
@@ -129,18 +129,8 @@ def _judged(need: Need) -> Verdict:
 def _require(need: Need, verdict: Verdict) -> None:
     if need.permission is Permission.SETUP:
         if not verdict.setup:
-            raise _no_setup_session()
+            raise no_setup_session()
     elif verdict.status is not SessionStatus.ACTIVE:
         raise not_signed_in()
     elif need.permission not in verdict.permissions:
         raise not_allowed(need.permission)
-
-
-def _no_setup_session() -> ApiError:
-    return ApiError.of(
-        401,
-        "no_setup_session",
-        "The setup token is asked for first",
-        "Setting up is open only to whoever holds the one-time setup token.",
-        "Open the address that was printed at the start, or paste the token.",
-    )

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from flask import Flask, Response, current_app, render_template
+from pydantic import BaseModel, ValidationError
 
 from tbot_bot.api.errors import ApiError, Problem
 from tbot_bot.api.model import Message
@@ -19,6 +20,7 @@ from tbot_web.support import figures, status_source
 from tbot_web.support.page import Page
 
 T = TypeVar("T")
+M = TypeVar("M", bound=BaseModel)
 #: What a view of a page returns.
 Answer = str | Response | tuple[str | Response, int]
 
@@ -66,6 +68,17 @@ def silence(*parts: object) -> Problem | None:
 def failed_panel(page: Page, problem: Problem) -> Answer:
     """The panel that says what failed, what still works, and tries again by itself."""
     return render_template("panel_failed.html", page=page, failure=problem), problem.status
+
+
+def message_of(model: type[M], sent: object) -> M:
+    """Read a message from what was sent; raises ApiError that names each field that is wrong, never what it held."""
+    try:
+        return model.model_validate(sent)
+    except ValidationError as error:
+        fields = {".".join(map(str, one["loc"])): one["msg"] for one in error.errors(include_input=False)}
+        raise ApiError.of(
+            400, "bad_request", "The request is malformed", "Nothing was changed.", fields=fields
+        ) from error
 
 
 def json_answer(message: Message) -> Response:

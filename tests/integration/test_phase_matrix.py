@@ -62,6 +62,12 @@ LOADED = {
     "/status": frozenset({Phase.MAIN, Phase.CLOSING}),
     "/logs": frozenset({Phase.MAIN, Phase.CLOSING}),
     "/control": ONCE_AN_ADMIN_EXISTS,
+    "/backups": frozenset({Phase.MAIN, Phase.ERROR}),
+    "/backups/make": frozenset({Phase.MAIN}),
+    "/backups/purge": frozenset({Phase.MAIN}),
+    "/backups/api/make": frozenset({Phase.MAIN}),
+    "/backups/api/purge": frozenset({Phase.MAIN}),
+    "/recovery": frozenset({Phase.ERROR}),
 }
 #: Values for the variable parts of addresses; any other part is a plain word.
 PARTS = {"category": "smtp", "act": "pause", "filename": "css/tokens.css"}

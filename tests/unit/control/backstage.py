@@ -154,11 +154,11 @@ def _template() -> Path:
     for role in Role:
         made.add_user(role)
     made.put(State.STOPPED)
-    _make_ledger(made)
+    make_ledger(made)
     return folder / "home"
 
 
-def _make_ledger(made: Backstage) -> None:
+def make_ledger(made: Backstage) -> None:
     """The ledger as provisioning leaves it."""
     identity = made.foundation.configuration().identity
     database = LedgerDatabase.open(made.home.ledger_database(identity))

@@ -23,7 +23,7 @@ from tbot_bot.control.provisioning import Provisioning
 from tbot_bot.domain.audit import AuditFilter
 from tbot_bot.domain.lifecycle import RUNNING, State
 from tbot_bot.domain.market import Session
-from tests.unit.control.backstage import PASSWORD, Backstage, Client, furnished, wait_until
+from tests.unit.control.backstage import PASSWORD, Backstage, Client, furnished, make_ledger, wait_until
 from tests.unit.control.conftest import own_logging
 
 
@@ -176,6 +176,7 @@ def reading_a_log_is_noted_once(one: Running) -> None:
 def test_an_administrator_made_just_before_a_crash_ends_the_registration(tmp_path: Path) -> None:
     made = Backstage(tmp_path / "home")
     made.configure()
+    make_ledger(made)
     effect, _codes = made.foundation.users.prepare_first_admin("ada", "ada@example.org", PASSWORD)
     made.foundation.users.apply_effect(effect, 1)
     made.put(State.REGISTRATION)
@@ -239,24 +240,34 @@ def test_what_lay_beside_the_secrets_is_told_once(tmp_path: Path) -> None:
     assert (noted.entry.target, dict(noted.entry.before or {})) == ("0", {"uncommitted": "1"})
 
 
-def test_a_damaged_ledger_is_named_and_not_started_again_for_ever(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+@pytest.mark.parametrize("when", ["before the start", "while it runs", "before the start, gone"])
+def test_with_a_damaged_ledger_the_bot_is_in_error_and_named(tmp_path: Path, when: str) -> None:
     home = furnished(tmp_path / "home").home
     (ledger,) = home.root.glob("output/*/ledgers/*.db")
+
+    def damage() -> None:
+        ledger.write_bytes(b"not a database, " * 65536)
+
     for beside in ("-wal", "-shm"):
         ledger.with_name(ledger.name + beside).unlink(missing_ok=True)
-    ledger.write_bytes(b"not a database, " * 512)
-    monkeypatch.setenv("TBOT_HOME", str(home.root))
-    before = os.umask(0o022)
-    try:
-        with own_logging(lambda _record: None):
-            assert main() == UNHELPABLE
-    finally:
-        os.umask(before)
-    said = capsys.readouterr().err
-    assert "Cannot start: Ledger: The database cannot be read as it was written: file is not a database." in said
-    assert "Restore it from a backup" in said
+    if when == "before the start":
+        damage()
+    elif when != "while it runs":
+        ledger.unlink()
+    with running(home) as one:
+        if when == "while it runs":
+            one.reaches(State.STOPPED)
+            conductor = one.runner._conductor
+            assert conductor is not None
+            damage()
+            conductor.floor.database.engine.dispose()  # what is read next comes from the file, not from memory
+        one.reaches(State.ERROR)
+        assert one.runner._conductor is None
+        (found,) = one.runner._findings
+        assert found.subject == "Ledger"
+        assert "Restore it from a backup" in found.next_step
+        assert one.runner._lifecycle.reason == f"Ledger: {found.what}"
+    assert one.code == 0
 
 
 def test_a_home_has_one_runner(tmp_path: Path) -> None:

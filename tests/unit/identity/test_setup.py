@@ -7,9 +7,10 @@ from tests.unit.identity.conftest import HOME, House
 
 
 def test_a_token_is_exchanged_for_a_session(empty: House) -> None:
-    assert not empty.setup.issued()
+    assert not empty.setup.in_force("")
     token = empty.setup.issue()
-    assert empty.setup.issued()
+    assert empty.setup.in_force(token)
+    assert not empty.setup.in_force(token + "x")
     session = empty.setup.exchange(token, HOME)
     assert empty.setup.verdict_setup(session)
     assert not any(empty.setup.verdict_setup(other) for other in ("", token, session + "x", "\ud800"))
@@ -63,7 +64,7 @@ def test_all_is_dead_once_an_admin_exists(empty: House) -> None:
     session = empty.setup.exchange(token, HOME)
     empty.register()
     assert not empty.setup.verdict_setup(session)
-    assert not empty.setup.issued()
+    assert not empty.setup.in_force(token)
     with pytest.raises(AdminExistsError):
         empty.setup.exchange(token, HOME)
     with pytest.raises(AdminExistsError):

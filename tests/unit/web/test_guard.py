@@ -29,9 +29,12 @@ OPEN = {
     "login.show",
     "login.sign_in",
     "login.sign_out",
-    "configuration.show",
-    "configuration.give_token",
+    "setup.show",
+    "setup.give_token",
     "error.show",
+    "backups.back",
+    "recovery.show",
+    "recovery.give_token",
 }
 
 

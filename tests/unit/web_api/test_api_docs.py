@@ -54,7 +54,10 @@ def test_every_link_within_the_page_leads_somewhere(admin: Browser) -> None:
     ("text", "expected"),
     [
         ("", None),
-        ("POST Idempotency-Key", {"post_control_perform"}),
+        (
+            "POST Idempotency-Key",
+            {"post_control_perform", *(f"post_backups_{name}" for name in ("make_one", "restore_one", "purge_all"))},
+        ),
         ("holdings_balance", {"get_status_document"}),
         ("Execution", {"get_trades_one"}),
         ("/logs", {"get_logs_index", "get_logs_lines"}),

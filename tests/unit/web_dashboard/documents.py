@@ -12,6 +12,7 @@ from tbot_bot.api.control import Act
 from tbot_bot.api.errors import ApiError
 from tbot_bot.api.status import ApiHealth, BotStatus, CacheStatus, Compliance, Severity, StatusDocument, Summary
 from tbot_bot.domain.time import to_rfc3339
+from tests.unit.web_dashboard import canned_backups
 
 MARKET_TIME = datetime(2010, 11, 22, 15, 2, 11, tzinfo=UTC)
 AS_OF = datetime(2026, 11, 22, 14, 2, 11, tzinfo=UTC)
@@ -269,4 +270,4 @@ def answers() -> Answers:
         "logs.read": lambda _caller, asked: log_page(asked, lines),
         "control.state": lambda *_: control_state(),
         "control.preview": lambda _caller, asked: preview(asked.act),
-    }
+    } | canned_backups.answers()

@@ -1,0 +1,2 @@
+// Verify and restore say that they are at work.
+import "../working.js";
