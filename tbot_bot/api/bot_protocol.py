@@ -153,9 +153,11 @@ class TellNoTrade(Message):
 
     kind: Literal["no_trade"] = "no_trade"
     id: int
+    session_day: str
     strategy: str
     symbol: str
     stage: str
+    check: str
     reason: str
     at: str
 

@@ -69,7 +69,7 @@ class FieldDescription(BaseModel):
     fixed: str = ""
 
 
-def _trimmed(value: object) -> object:
+def trimmed(value: object) -> object:
     return value.strip() if isinstance(value, str) else value
 
 
@@ -91,12 +91,12 @@ def _whole(value: object) -> object:
     return value
 
 
-Text = Annotated[str, BeforeValidator(_trimmed)]
-Whole = Annotated[int, BeforeValidator(_whole), BeforeValidator(_trimmed)]
+Text = Annotated[str, BeforeValidator(trimmed)]
+Whole = Annotated[int, BeforeValidator(_whole), BeforeValidator(trimmed)]
 Exact = Annotated[
     Decimal,
     BeforeValidator(_exact),
-    BeforeValidator(_trimmed),
+    BeforeValidator(trimmed),
     PlainSerializer(_plain, return_type=str, when_used="json"),
 ]
 
@@ -306,66 +306,6 @@ class Configuration(Settings):
             (password and not login, "SMTP_USER", "is needed, since a mail password is given"),
         )
         return {name: f"{_title(type(self), name)} {message}" for wrong, name, message in checks if wrong}
-
-
-class TradingSettings(Settings):
-    """How much the bot may use and lose (the settings secret `env_bot`), and each strategy's own parameters.
-
-    `strategies` maps a strategy's name to its parameters as text; the strategy's declared class validates them.
-    """
-
-    TOTAL_ALLOCATION: Exact = setting(
-        Decimal("0.5"),
-        title="Allocation",
-        help="The share of the account's equity that the strategies may use: the float.",
-        group="Allocation",
-        unit="of equity",
-        minimum="0.01",
-        maximum=1,
-    )
-    MAX_OPEN_POSITIONS: Whole = setting(
-        5,
-        title="Open positions",
-        help="No entry while this many positions are open in the strategy book.",
-        group="Limits",
-        unit="positions",
-        minimum=1,
-        maximum=100,
-    )
-    MAX_TRADES: Whole = setting(
-        20,
-        title="Trades per session",
-        help="No entry after this many trades in one exchange session.",
-        group="Limits",
-        unit="trades",
-        minimum=1,
-        maximum=1000,
-    )
-    MAX_RISK_PER_TRADE: Exact = setting(
-        Decimal("0.01"),
-        title="Risk per trade",
-        help="What one trade may lose between entry and stop; sizes the position.",
-        group="Risk",
-        unit="of the float",
-        minimum="0.0001",
-        maximum="0.1",
-    )
-    DAILY_LOSS_LIMIT: Exact = setting(
-        Decimal("0.05"),
-        title="Daily loss limit",
-        help="A loss of this share of the float at the open pulls the kill switch.",
-        group="Risk",
-        unit="of the float",
-        minimum="0.001",
-        maximum=1,
-    )
-    DEFENSE_MODE_ACTIVE: Annotated[bool, BeforeValidator(_trimmed)] = setting(
-        default=False,
-        title="Defense mode",
-        help="Trade with reduced size and say so on every page.",
-        group="Risk",
-    )
-    strategies: dict[str, dict[str, str]] = Field(default_factory=dict)
 
 
 S = TypeVar("S", bound=Settings)

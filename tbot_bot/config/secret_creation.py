@@ -8,7 +8,8 @@ from typing import Any
 from pydantic import SecretStr
 
 from tbot_bot.api.configuration import Category, category_of
-from tbot_bot.api.settings import Configuration, Settings, TradingSettings
+from tbot_bot.api.settings import Configuration, Settings
+from tbot_bot.api.trading_settings import TradingSettings
 from tbot_bot.domain.ids import BotIdentity
 
 BOT_IDENTITY = Category.IDENTITY.value

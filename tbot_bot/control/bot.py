@@ -23,7 +23,7 @@ import structlog
 
 from tbot_bot.api.bot_protocol import Begin
 from tbot_bot.api.private_memory import keep_memory_private
-from tbot_bot.api.settings import TradingSettings
+from tbot_bot.api.trading_settings import TradingSettings
 from tbot_bot.brokers.registry import broker_kind
 from tbot_bot.brokers.setup import BrokerSetup
 from tbot_bot.control.bot_link import LineChannel, RunnerLink
@@ -32,7 +32,7 @@ from tbot_bot.control.clock import WallClock
 from tbot_bot.control.exit_codes import UNHELPABLE
 from tbot_bot.domain.broker import Broker, BrokerUnavailableError
 from tbot_bot.monitoring.log_book import set_up
-from tbot_bot.strategies.registry import STRATEGIES, parse_parameters
+from tbot_bot.strategies.registry import in_sequence, parse_parameters
 from tbot_bot.trading.execution_port import RunnerGoneError
 from tbot_bot.trading.kill_switch import KillSwitch
 from tbot_bot.trading.strategy_router import StrategyRouter
@@ -92,7 +92,7 @@ def compose(begin: Begin, broker: Broker, link: RunnerLink) -> BotLoop:
     return BotLoop(
         broker,
         link,
-        StrategyRouter(STRATEGIES, parse_parameters(settings.strategies)),
+        StrategyRouter(in_sequence(settings.sequence), parse_parameters(settings.strategies), settings.candidate_rules),
         KillSwitch(Path(begin.armed).parent).is_armed,
         time.monotonic,
         cursor=begin.execution_cursor,

@@ -150,14 +150,16 @@ class RunnerLink:
             raise NotRecordedError("the runner answered a fill without the open trades")
         return [trade_from_wire(trade) for trade in answer.trades]
 
-    def tell_no_trade(self, strategy: str, no_trade: NoTrade, at: datetime) -> None:
+    def tell_no_trade(self, day: date, strategy: str, no_trade: NoTrade, at: datetime) -> None:
         """Say why a symbol is not traded; not waited for."""
         self._send(
             TellNoTrade(
                 id=next(self._ids),
+                session_day=day.isoformat(),
                 strategy=strategy,
                 symbol=no_trade.symbol,
                 stage=no_trade.stage,
+                check=no_trade.check,
                 reason=no_trade.reason,
                 at=to_rfc3339(at),
             )

@@ -23,13 +23,14 @@ from tbot_bot.domain.broker import (
     SessionClosed,
     SessionOpened,
 )
-from tbot_bot.domain.intents import Enter, Exit, NoTrade
+from tbot_bot.domain.intents import Enter, Exit, NoTrade, Stage, Tighten
 from tbot_bot.domain.market import Session
 from tbot_bot.domain.money import Money
 from tbot_bot.domain.time import to_rfc3339
 from tbot_bot.trading.execution import EntryDesk, OrderRecipe
 from tbot_bot.trading.execution_exits import ExitDesk
 from tbot_bot.trading.execution_port import NotRecordedError, Standing
+from tbot_bot.trading.execution_stops import StopDesk
 from tbot_bot.trading.execution_view import OrderView, is_strategy_entry
 from tbot_bot.trading.strategy_router import StrategyRouter
 
@@ -70,6 +71,7 @@ class BotLoop:
             self._recipe, self._view, self._standing, risk_fraction=risk_fraction, positions_max=positions_max
         )
         self._exits = ExitDesk(broker, self._recipe, self._view, monotonic_s)
+        self._stops = StopDesk(broker, self._recipe, self._view, self._exits.is_leaving)
         self._now: datetime | None = None
         self._session: Session | None = None
         self._minute: datetime | None = None
@@ -99,6 +101,7 @@ class BotLoop:
         elif isinstance(message, Halt):
             self._standing.running = False
             self._exits.want_nothing()
+            self._stops.want_nothing()
             self._must_cancel_entries = message.cancel_entries
         elif isinstance(message, Pause):
             self._standing.paused = message.paused
@@ -151,6 +154,7 @@ class BotLoop:
         self._recipe.resolve_doubts()
         if self._standing.running:
             self._exits.watch_stops()
+            self._stops.advance()
         if self._now is not None and self._is_open:
             self._exits.advance(self._now)
 
@@ -212,21 +216,23 @@ class BotLoop:
                 case Enter():
                     refusal = self._enter(strategy, wish, session, now)
                     if refusal is not None:
-                        self._keep_reason(strategy, refusal, now)
+                        self._keep_reason(session, strategy, refusal, now)
                 case Exit(symbol, reason):
                     self._exits.want_symbol(strategy, symbol, reason)
+                case Tighten():
+                    self._stops.want(strategy, wish)
                 case NoTrade():
-                    self._keep_reason(strategy, wish, now)
+                    self._keep_reason(session, strategy, wish, now)
 
     def _enter(self, strategy: str, wish: Enter, session: Session, now: datetime) -> NoTrade | None:
         self._read_clock()
         if self._now is None or not self._is_open or self._now - now > BAR_AGE_MAX:
-            return NoTrade(wish.symbol, "late", f"the bar of {to_rfc3339(now)} is too old to act on")
+            return NoTrade(wish.symbol, Stage.ORDER, "late", f"the bar of {to_rfc3339(now)} is too old to act on")
         return self._entries.enter(strategy, wish, session.day, now)
 
-    def _keep_reason(self, strategy: str, no_trade: NoTrade, now: datetime) -> None:
+    def _keep_reason(self, session: Session, strategy: str, no_trade: NoTrade, now: datetime) -> None:
         if self._router.keep_reason(strategy, no_trade):
-            self._link.tell_no_trade(strategy, no_trade, now)
+            self._link.tell_no_trade(session.day, strategy, no_trade, now)
 
     # --- what time it is, and how the broker is -----------------------------------------------------------------
 

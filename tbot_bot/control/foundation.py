@@ -9,7 +9,8 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from tbot_bot.api.settings import Configuration, TradingSettings
+from tbot_bot.api.settings import Configuration
+from tbot_bot.api.trading_settings import TradingSettings
 from tbot_bot.audit.trail import AuditTrail
 from tbot_bot.config.files import write_atomically
 from tbot_bot.config.key_generation import prepare_keys

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tbot_bot.api.errors import ApiError
 from tbot_bot.api.model import Message, Nothing
-from tbot_bot.api.settings import Configuration, TradingSettings, validate, values
+from tbot_bot.api.settings import Configuration, validate, values
 from tbot_bot.api.setup import (
     ConfigurationForm,
     ExchangeToken,
@@ -16,6 +16,7 @@ from tbot_bot.api.setup import (
     Submitted,
     WebKeys,
 )
+from tbot_bot.api.trading_settings import TradingSettings
 from tbot_bot.config.secret_creation import create_secrets
 from tbot_bot.control.configuration_checks import broker_choices, checked_here
 from tbot_bot.control.foundation import Foundation

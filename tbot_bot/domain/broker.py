@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Protocol
 
 from tbot_bot.domain.market import Bar, Instrument, MarketClock, Quote, Session
+from tbot_bot.domain.money import Price
 from tbot_bot.domain.orders import BrokerAccount, BrokerPosition, Execution, Order, OrderRequest
 
 
@@ -131,6 +132,15 @@ class Broker(Protocol):
 
     def cancel(self, client_order_id: str) -> None:
         """Ask to cancel; the outcome comes as OrderChanged. Cancelling a final order does nothing."""
+        ...
+
+    def replace_stop(self, client_order_id: str, stop_price: Price) -> Order:
+        """Move the price of a working stop order, and nothing else of it: its client id and its bracket stay.
+
+        The old stop protects until the new one does; there is no moment without. Asking for the price that it has
+        changes nothing. Raises OrderRefusedError when the order is final, unknown, no stop, or being filled, or when
+        the price is impossible; the old stop then stands.
+        """
         ...
 
     def events(self, timeout_s: float) -> Sequence[BrokerEvent]:

@@ -40,15 +40,35 @@ class Exit:
 
 
 @dataclass(frozen=True, slots=True)
-class NoTrade:
-    """Why a symbol is not traded: which filter, gate or signal, and the figures behind it."""
+class Tighten:
+    """A wish to move the protective stop of the open trade in `symbol` closer to the market."""
 
     symbol: str
-    stage: str
+    stop_price: Price
     reason: str
 
 
-Wish = Enter | Exit | NoTrade
+class Stage(StrEnum):
+    """Where on its way to an order a trade was stopped: first the symbol is chosen, last the broker is asked."""
+
+    FILTER = "filter"
+    SIGNAL = "signal"
+    RISK = "risk"
+    GATE = "gate"
+    ORDER = "order"
+
+
+@dataclass(frozen=True, slots=True)
+class NoTrade:
+    """Why a symbol is not traded: at which stage, by which check there, and the figures behind it."""
+
+    symbol: str
+    stage: Stage
+    check: str
+    reason: str
+
+
+Wish = Enter | Exit | Tighten | NoTrade
 
 
 @dataclass(frozen=True, slots=True)

@@ -121,11 +121,21 @@ class Order:
         """Return the order after `update`; a stale or repeated report leaves it as it is.
 
         Filled quantity never falls and a final status never changes: late or out-of-order reports change nothing.
+        A stop only ever moves closer to the market, so of two reports the closer one is the newer.
         """
         moved = update.status in ORDER_MOVES[self.status]
-        if not moved or update.filled < self.filled:
+        stop, at = self._closer_stop(update), max(self.updated_at, update.updated_at)
+        if moved and update.filled >= self.filled:
+            return replace(update, stop_price=stop, updated_at=at)
+        if stop == self.stop_price or self.status.is_final:
             return self
-        return replace(update, updated_at=max(self.updated_at, update.updated_at))
+        return replace(self, stop_price=stop, updated_at=at)
+
+    def _closer_stop(self, update: Order) -> Price | None:
+        if self.stop_price is None or update.stop_price is None:
+            return update.stop_price
+        closer = max if self.side is Side.SELL else min
+        return closer(self.stop_price, update.stop_price)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tbot_bot.api.settings import validate
 from tbot_bot.strategies.base import Strategy, StrategyParameters
+from tbot_bot.strategies.strategy_close import StrategyClose
+from tbot_bot.strategies.strategy_mid import StrategyMid
 from tbot_bot.strategies.strategy_open import StrategyOpen
 
-STRATEGIES: tuple[Strategy[Any, Any], ...] = (StrategyOpen(),)
+STRATEGIES: tuple[Strategy[Any, Any], ...] = (StrategyOpen(), StrategyMid(), StrategyClose())
 
 
 class StrategySettingsError(ValueError):
     """Strategy parameters that cannot be traded by; the message names each wrong field."""
+
+
+def in_sequence(names: Sequence[str]) -> tuple[Strategy[Any, Any], ...]:
+    """Return the strategies of these names, in their order."""
+    known = {strategy.name: strategy for strategy in STRATEGIES}
+    return tuple(known[name] for name in names)
 
 
 def parse_parameters(settings: Mapping[str, Mapping[str, str]]) -> dict[str, StrategyParameters]:

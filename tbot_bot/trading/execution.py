@@ -11,7 +11,7 @@ from enum import Enum
 import structlog
 
 from tbot_bot.domain.broker import Broker, BrokerUnavailableError, OrderRefusedError
-from tbot_bot.domain.intents import Enter, NoTrade, OrderIntent
+from tbot_bot.domain.intents import Enter, NoTrade, OrderIntent, Stage
 from tbot_bot.domain.money import Money, Price, Quantity, total
 from tbot_bot.domain.orders import Book, OrderRole, OrderType
 from tbot_bot.domain.risk import SizingLimits, size_entry
@@ -35,10 +35,11 @@ class SendStatus(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Sending:
-    """What became of an intent, and who said no."""
+    """What became of an intent, and where, by which check and why it was stopped."""
 
     status: SendStatus
-    stage: str = ""
+    stage: Stage = Stage.ORDER
+    check: str = ""
     reason: str = ""
 
 
@@ -81,14 +82,14 @@ class OrderRecipe:
         """Have the intent recorded, look whether it may still be sent, submit it once, say what became of it."""
         block = self._block(intent)
         if block is not None:
-            return Sending(SendStatus.HELD, "held", block)
+            return Sending(SendStatus.HELD, Stage.GATE, "held", block)
         refusal = self._runner.ask_intent(intent)
         if refusal is not None:
-            return Sending(SendStatus.REFUSED, "gate", refusal)
+            return Sending(SendStatus.REFUSED, Stage.GATE, "runner", refusal)
         block = self._block(intent)  # the runner may have spoken, or the file gone, while we waited
         if block is not None:
             self._runner.tell_submission(intent.client_order_id, refused=f"not sent: {block}")
-            return Sending(SendStatus.REFUSED, "held", block)
+            return Sending(SendStatus.REFUSED, Stage.GATE, "held", block)
         return self._submit(intent)
 
     def _block(self, intent: OrderIntent) -> str | None:
@@ -100,12 +101,12 @@ class OrderRecipe:
             order = self._broker.submit(intent.to_request())
         except OrderRefusedError as error:
             self._runner.tell_submission(client_order_id, refused=str(error))
-            return Sending(SendStatus.REFUSED, "broker", str(error))
+            return Sending(SendStatus.REFUSED, Stage.ORDER, "broker", str(error))
         except BrokerUnavailableError as error:
             self._doubts[client_order_id] = _Doubt(intent.symbol, self._monotonic_s() + DOUBT_PAUSE_S)
             log.warning("the outcome of an order is unknown", order=client_order_id, reason=str(error), unresolved=True)
             self._runner.tell_submission(client_order_id)
-            return Sending(SendStatus.UNKNOWN, "broker", str(error))
+            return Sending(SendStatus.UNKNOWN, Stage.ORDER, "broker", str(error))
         self._view.adopt(order)
         self._runner.tell_submission(client_order_id, order=order)
         return Sending(SendStatus.SENT)
@@ -184,21 +185,23 @@ class EntryDesk:
             self._counts[key] = intent.number
             self._reference[intent.client_order_id] = wish.reference_price
         if sending.status in (SendStatus.HELD, SendStatus.REFUSED):
-            return NoTrade(wish.symbol, sending.stage, sending.reason)
+            return NoTrade(wish.symbol, sending.stage, sending.check, sending.reason)
         return None
 
     def _size(self, wish: Enter) -> Quantity | NoTrade:
         """How many shares to trade, or why none."""
         block = self._standing.entry_block
         if block is not None:
-            return NoTrade(wish.symbol, "held", block)
+            return NoTrade(wish.symbol, Stage.GATE, "held", block)
         if self._is_busy(wish.symbol):
-            return NoTrade(wish.symbol, "busy", "a trade or an order in this symbol is not finished")
+            return NoTrade(wish.symbol, Stage.GATE, "busy", "a trade or an order in this symbol is not finished")
         limits = self._limits()
         if limits is None:
-            return NoTrade(wish.symbol, "size", "the float in use is unknown while an entry of unknown price works")
+            return NoTrade(
+                wish.symbol, Stage.RISK, "size", "the float in use is unknown while an entry of unknown price works"
+            )
         size = size_entry(wish.reference_price, wish.stop_price, limits)
-        return size.quantity or NoTrade(wish.symbol, "size", size.too_small_reason)
+        return size.quantity or NoTrade(wish.symbol, Stage.RISK, "size", size.too_small_reason)
 
     def _is_busy(self, symbol: str) -> bool:
         held = {trade.symbol for trade in self._view.trades.values()}

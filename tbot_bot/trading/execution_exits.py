@@ -49,6 +49,10 @@ class ExitDesk:
         """Whether any trade is on its way out."""
         return bool(self._closings)
 
+    def is_leaving(self, trade: OpenTrade) -> bool:
+        """Whether this trade is on its way out."""
+        return trade.trade_id in self._closings
+
     def want(self, trade: OpenTrade, reason: str) -> None:
         """Close this trade; wanting it again changes nothing."""
         self._closings.setdefault(trade.trade_id, _Closing(reason))

@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from tbot_bot.domain.intents import NoTrade, Window, Wish
+from tbot_bot.domain.candidates import Candidate, CandidateRules, Drop, drop_of
+from tbot_bot.domain.intents import NoTrade, Stage, Window, Wish
 from tbot_bot.domain.market import Bar, Instrument, Session
-from tbot_bot.domain.money import Price
+from tbot_bot.domain.money import Price, Quantity
 from tbot_bot.domain.open_trades import OpenTrade
 from tbot_bot.strategies.base import Context, Features, Strategy, StrategyParameters
 
@@ -32,15 +33,33 @@ class _Seat:
     features: dict[str, Features] = field(default_factory=dict)
 
 
-class StrategyRouter:
-    """Runs the strategies in their order; what it holds concerns one session and can be rebuilt from its bars."""
+@dataclass(slots=True)
+class _Traded:
+    """What a symbol traded in this session."""
 
-    def __init__(self, strategies: Sequence[Strategy[Any, Any]], parameters: Mapping[str, StrategyParameters]) -> None:
+    volume: int = 0
+    minutes: int = 0
+
+
+class StrategyRouter:
+    """Runs the strategies in their order; what it holds concerns one session and can be rebuilt from its bars.
+
+    `rules` say which symbols the strategies may enter.
+    """
+
+    def __init__(
+        self,
+        strategies: Sequence[Strategy[Any, Any]],
+        parameters: Mapping[str, StrategyParameters],
+        rules: CandidateRules,
+    ) -> None:
         self._seats = [_Seat(strategy, parameters[strategy.name]) for strategy in strategies]
+        self._rules = rules
+        self._traded: dict[str, _Traded] = {}
         self._instruments: dict[str, Instrument] = {}
         self._fresh: dict[str, Bar] = {}
         self._last: dict[str, Bar] = {}
-        self._reasons: dict[tuple[str, str, str], NoTrade] = {}
+        self._reasons: dict[tuple[str, str, Stage, str], NoTrade] = {}
         self.session: Session | None = None
 
     def know_instruments(self, instruments: Iterable[Instrument]) -> None:
@@ -66,6 +85,7 @@ class StrategyRouter:
         for seat in self._seats:
             seat.features = {}
         self._reasons = {}
+        self._traded = {}
 
     def learn(self, bar: Bar) -> bool:
         """Take in a bar of this session without deciding on it; False for one already known or of another time."""
@@ -75,6 +95,9 @@ class StrategyRouter:
         self._last[bar.symbol] = bar
         if not session.open_at <= bar.start_at < session.close_at:
             return False
+        traded = self._traded.setdefault(bar.symbol, _Traded())
+        traded.volume += bar.volume.units
+        traded.minutes += 1
         for seat in self._seats:
             if bar.symbol not in seat.features:
                 seat.features[bar.symbol] = seat.strategy.features(session, seat.params)
@@ -99,9 +122,17 @@ class StrategyRouter:
         if session is None or not session.open_at <= now < session.close_at:
             return []
         held = tuple(trades)
+        drops = self._drops()
+        candidates = self._traded.keys() - drops.keys()
         wishes: list[tuple[str, Wish]] = []
         for seat in self._seats:
             name = seat.strategy.name
+            if seat.strategy.window_at(session, now, seat.params) is Window.TRADING:
+                wishes += [
+                    (name, NoTrade(symbol, Stage.FILTER, drop.check, drop.reason))
+                    for symbol, drop in drops.items()
+                    if symbol in fresh
+                ]
             context = Context(
                 session=session,
                 now=now,
@@ -110,23 +141,38 @@ class StrategyRouter:
                 instruments=self._instruments,
                 trades=[trade for trade in held if trade.strategy == name],
                 taken=taken.get(name, frozenset()),
+                candidates=candidates,
                 params=seat.params,
             )
             wishes += [(name, wish) for wish in seat.strategy.decide(context)]
         return wishes
 
+    def _drops(self) -> dict[str, Drop]:
+        """What the filters leave out of the symbols that traded in this session, and why."""
+        found: dict[str, Drop] = {}
+        for symbol, traded in self._traded.items():
+            volume = Quantity(traded.volume // traded.minutes)
+            candidate = Candidate(self._instruments[symbol], self._last[symbol].close, volume)
+            drop = drop_of(candidate, self._rules)
+            if drop is not None:
+                found[symbol] = drop
+        return found
+
     def keep_reason(self, strategy: str, no_trade: NoTrade) -> bool:
-        """Keep why a symbol is not traded; False when the same stage stopped it before in this session."""
-        key = (strategy, no_trade.symbol, no_trade.stage)
+        """Keep why a symbol is not traded; False when the same check stopped it before in this session."""
+        key = (strategy, no_trade.symbol, no_trade.stage, no_trade.check)
         is_new = key not in self._reasons
         self._reasons.setdefault(key, no_trade)
         return is_new
 
     def running_at(self, now: datetime) -> Running:
-        """Say which strategy runs at `now`: the first whose window is open."""
-        if self.session is not None:
-            for seat in self._seats:
-                window = seat.strategy.window_at(self.session, now, seat.params)
-                if window is not Window.IDLE:
-                    return Running(seat.strategy.name, window)
-        return Running(None, Window.IDLE)
+        """Say which strategy runs at `now`: the first that may enter, else the first whose window is open."""
+        if self.session is None:
+            return Running(None, Window.IDLE)
+        at_work = [
+            Running(seat.strategy.name, window)
+            for seat in self._seats
+            if (window := seat.strategy.window_at(self.session, now, seat.params)) is not Window.IDLE
+        ]
+        entering = (each for each in at_work if each.window is Window.TRADING)
+        return next(entering, at_work[0] if at_work else Running(None, Window.IDLE))

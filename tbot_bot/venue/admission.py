@@ -9,6 +9,7 @@ from tbot_bot.domain.market import Instrument
 from tbot_bot.domain.money import Money, Price, Quantity
 from tbot_bot.domain.orders import OrderRequest, OrderType, Side
 from tbot_bot.venue.feed import Tick
+from tbot_bot.venue.records import OrderRecord
 
 LEGS_MAX = 2
 
@@ -40,6 +41,16 @@ def refusal(request: OrderRequest, desk: Desk) -> str | None:
     return next((reason for rule in RULES if (reason := rule(request, desk))), None)
 
 
+def replacement_refusal(record: OrderRecord, stop_price: Price, tick: Price) -> str | None:
+    """Return why a stop is not moved to `stop_price`, None if it is."""
+    order = record.order
+    if order.type is not OrderType.STOP:
+        return f"{order.client_order_id} is a {order.type} order, not a stop"
+    if record.triggered:
+        return f"the stop {order.client_order_id} was touched and is being filled"
+    return _off_tick(stop_price, tick)
+
+
 def _unknown_symbol(request: OrderRequest, desk: Desk) -> str | None:
     return None if request.symbol in desk.instruments else f"{request.symbol!r} is not traded at this market"
 
@@ -57,8 +68,14 @@ def _price_error(request: OrderRequest, tick: Price) -> str | None:
     if wanted != (request.limit_price is not None, request.stop_price is not None):
         return f"a {request.type} order names exactly the price of its kind"
     for price in (request.limit_price, request.stop_price):
-        if price is not None and (price <= Price.zero() or price.units % tick.units):
-            return f"the price {price} is not a positive multiple of the tick {tick}"
+        if price is not None and (error := _off_tick(price, tick)):
+            return error
+    return None
+
+
+def _off_tick(price: Price, tick: Price) -> str | None:
+    if price <= Price.zero() or price.units % tick.units:
+        return f"the price {price} is not a positive multiple of the tick {tick}"
     return None
 
 

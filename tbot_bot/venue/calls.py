@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 from tbot_bot.brokers.sim.wire import WireError, decode, encode
+from tbot_bot.domain.money import Price
 from tbot_bot.domain.orders import OrderRequest
 from tbot_bot.venue.venue import Venue
 
@@ -64,6 +65,11 @@ def _cancel(venue: Venue, arguments: Arguments) -> Any:
     venue.cancel(argument(str, arguments, "client_order_id"))
 
 
+def _replace_stop(venue: Venue, arguments: Arguments) -> Any:
+    price = decode(Price, arguments.get("stop_price"))
+    return encode(venue.replace_stop(argument(str, arguments, "client_order_id"), price))
+
+
 CALLS: dict[str, Callable[[Venue, Arguments], Any]] = {
     "account": _account,
     "instruments": _instruments,
@@ -75,4 +81,5 @@ CALLS: dict[str, Callable[[Venue, Arguments], Any]] = {
     "executions": _executions,
     "submit": _submit,
     "cancel": _cancel,
+    "replace_stop": _replace_stop,
 }

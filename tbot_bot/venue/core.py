@@ -25,7 +25,7 @@ from tbot_bot.domain.market import Bar, MarketClock, Quote, Session
 from tbot_bot.domain.money import Money, Price, Quantity
 from tbot_bot.domain.orders import BrokerAccount, BrokerPosition, Execution, Order, OrderRequest, OrderStatus, Side
 from tbot_bot.venue.account import LEVERAGE, Account, reach
-from tbot_bot.venue.admission import Desk, refusal
+from tbot_bot.venue.admission import Desk, refusal, replacement_refusal
 from tbot_bot.venue.book import OrderBook
 from tbot_bot.venue.feed import LEAD_IN, TICK_LENGTH, TICKS_PER_BAR, Feed, FeedBar, require_sessions
 from tbot_bot.venue.fees import fill_fee
@@ -145,6 +145,21 @@ class Market:
         if record is not None:
             self._book.finish(record, OrderStatus.CANCELLED, "cancelled on request", self.now)
             self._report()
+
+    def replace_stop(self, client_order_id: str, stop_price: Price) -> Order:
+        """Move the price of a stop that was not touched yet, or raise OrderRefusedError; the old price then stands."""
+        record = self._book.get(client_order_id)
+        if record is None:
+            raise OrderRefusedError(f"order {client_order_id} is final and cannot be changed")
+        reason = replacement_refusal(record, stop_price, self.instruments[record.order.symbol].tick)
+        if reason is not None:
+            raise OrderRefusedError(reason)
+        order = replace(record.order, stop_price=stop_price, updated_at=self.now)
+        if stop_price != record.order.stop_price:
+            self._book.put(replace(record, order=order))
+            self._report()
+            return order
+        return record.order
 
     def take_changes(self) -> Changes:
         """Return what happened since the last call."""

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from tbot_bot.domain.broker import BrokerEvent
 from tbot_bot.domain.market import Bar, Instrument, MarketClock, Quote
-from tbot_bot.domain.money import Money
+from tbot_bot.domain.money import Money, Price
 from tbot_bot.domain.orders import BrokerAccount, BrokerPosition, Execution, Order, OrderRequest
 from tbot_bot.venue.core import Market
 from tbot_bot.venue.feed import Feed
@@ -62,6 +62,9 @@ class InProcessBroker:
 
     def cancel(self, client_order_id: str) -> None:
         self._venue.cancel(client_order_id)
+
+    def replace_stop(self, client_order_id: str, stop_price: Price) -> Order:
+        return self._venue.replace_stop(client_order_id, stop_price)
 
     def events(self, timeout_s: float) -> Sequence[BrokerEvent]:  # noqa: ARG002  the port's name; nothing to wait for
         """Return at once what happened since the last call: time passes only in `advance_to`."""

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from tbot_bot.domain.broker import BrokerEvent, OrderRefusedError
+from tbot_bot.domain.money import Price
 from tbot_bot.domain.orders import Execution, Order, OrderRequest
 from tbot_bot.venue.core import Market
 from tbot_bot.venue.records import Records
@@ -43,6 +44,14 @@ class Venue:
             raise OrderRefusedError(f"there is no order {client_order_id} to cancel")
         self.market.cancel(client_order_id)
         self.settle()
+
+    def replace_stop(self, client_order_id: str, stop_price: Price) -> Order:
+        """Move a working stop; one that is not working is refused."""
+        if self.order(client_order_id) is None:
+            raise OrderRefusedError(f"there is no order {client_order_id} to change")
+        order = self.market.replace_stop(client_order_id, stop_price)
+        self.settle()
+        return order
 
     def order(self, client_order_id: str) -> Order | None:
         """Return the order with this client id, open or final."""

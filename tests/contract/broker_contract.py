@@ -168,6 +168,39 @@ class BrokerContract:
         assert stage.broker.order("S-a-1-S").status is OrderStatus.CANCELLED
         assert held(stage) == {}
 
+    def test_a_stop_moves_and_keeps_its_place(self, stage):
+        stage.broker.submit(entry_with_exits(stage, "S-a-1"))
+        stage.pass_minutes(5)
+        before, closer = stage.broker.order("S-a-1-S"), around(stage, -10)
+        moved = stage.broker.replace_stop("S-a-1-S", closer)
+        assert (moved.stop_price, moved.client_order_id) == (closer, "S-a-1-S")
+        assert (moved.quantity, moved.parent_client_order_id) == (before.quantity, before.parent_client_order_id)
+        assert stage.broker.order("S-a-1-S").stop_price == closer
+        assert stage.broker.replace_stop("S-a-1-S", closer) == stage.broker.order("S-a-1-S")
+        assert sorted(one.client_order_id for one in stage.broker.open_orders()) == ["S-a-1-S", "S-a-1-T"]
+
+    def test_a_stop_that_moved_protects_where_it_stands(self, stage):
+        stage.broker.submit(entry_with_exits(stage, "S-a-1"))
+        stage.pass_minutes(5)
+        stage.broker.replace_stop("S-a-1-S", around(stage, 10))
+        stage.pass_minutes(5)
+        assert stage.broker.order("S-a-1-S").status is OrderStatus.FILLED
+        assert stage.broker.order("S-a-1-T").status is OrderStatus.CANCELLED
+        assert held(stage) == {}
+
+    @pytest.mark.parametrize("fault", ["unknown", "final", "limit", "tick"])
+    def test_a_stop_that_cannot_move_stays(self, stage, fault):
+        stage.broker.submit(entry_with_exits(stage, "S-a-1"))
+        stage.pass_minutes(5)
+        ids = {"unknown": "S-x-1-S", "final": "S-a-1", "limit": "S-a-1-T", "tick": "S-a-1-S"}
+        price = around(stage, -10)
+        if fault == "tick":
+            price += Price.of("0.00001")
+        before = stage.broker.order("S-a-1-S")
+        with pytest.raises(OrderRefusedError):
+            stage.broker.replace_stop(ids[fault], price)
+        assert stage.broker.order("S-a-1-S") == before
+
     def test_legs_end_with_an_entry_that_never_filled(self, stage):
         stage.broker.submit(entry_with_exits(stage, "S-a-1", limit=around(stage, -50)))
         stage.broker.cancel("S-a-1")

@@ -9,7 +9,8 @@ import pytest
 
 from tbot_bot.api.lifecycle import State
 from tbot_bot.api.permissions import Permission
-from tbot_bot.api.settings import Configuration, TradingSettings, describe
+from tbot_bot.api.settings import Configuration, describe
+from tbot_bot.api.trading_settings import TradingSettings
 from tbot_bot.strategies.registry import STRATEGIES
 from tbot_web.py import discover
 from tests.tidy.repository import ROOT, kept

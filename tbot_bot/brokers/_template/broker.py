@@ -25,6 +25,7 @@ from datetime import datetime
 from tbot_bot.brokers.setup import BrokerSetup
 from tbot_bot.domain.broker import BrokerError, BrokerEvent
 from tbot_bot.domain.market import Bar, Instrument, MarketClock, Quote
+from tbot_bot.domain.money import Price
 from tbot_bot.domain.orders import BrokerAccount, BrokerPosition, Execution, Order, OrderRequest
 
 
@@ -75,6 +76,9 @@ class TemplateBroker:
 
     def cancel(self, client_order_id: str) -> None:
         raise TemplateCallError("cancel")
+
+    def replace_stop(self, client_order_id: str, stop_price: Price) -> Order:
+        raise TemplateCallError("replace_stop")
 
     def events(self, timeout_s: float) -> Sequence[BrokerEvent]:
         raise TemplateCallError("events")

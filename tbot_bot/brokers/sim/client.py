@@ -13,6 +13,7 @@ from tbot_bot.brokers.sim.connection import Connection
 from tbot_bot.brokers.sim.wire import WireError, decode, decode_event, encode
 from tbot_bot.domain.broker import BrokerEvent, BrokerUnavailableError, GapDetected
 from tbot_bot.domain.market import Bar, Instrument, MarketClock, Quote
+from tbot_bot.domain.money import Price
 from tbot_bot.domain.orders import BrokerAccount, BrokerPosition, Execution, Order, OrderRequest
 
 T = TypeVar("T")
@@ -72,6 +73,9 @@ class SimBroker:
 
     def cancel(self, client_order_id: str) -> None:
         self._call("cancel", {"client_order_id": client_order_id})
+
+    def replace_stop(self, client_order_id: str, stop_price: Price) -> Order:
+        return self._one(Order, "replace_stop", {"client_order_id": client_order_id, "stop_price": encode(stop_price)})
 
     def events(self, timeout_s: float) -> Sequence[BrokerEvent]:
         with self._stream_lock:

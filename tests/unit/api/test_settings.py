@@ -7,16 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from tbot_bot.api.settings import (
-    Configuration,
-    FieldDescription,
-    Settings,
-    SettingType,
-    TradingSettings,
-    describe,
-    validate,
-    values,
-)
+from tbot_bot.api.settings import Configuration, FieldDescription, Settings, SettingType, describe, validate, values
+from tbot_bot.api.trading_settings import TradingSettings
 from tbot_bot.domain.ids import BotIdentity
 
 MODELS = (Configuration, TradingSettings)

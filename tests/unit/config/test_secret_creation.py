@@ -5,7 +5,8 @@ from decimal import Decimal
 import pytest
 from pydantic import ValidationError
 
-from tbot_bot.api.settings import Configuration, TradingSettings, validate
+from tbot_bot.api.settings import Configuration, validate
+from tbot_bot.api.trading_settings import TradingSettings
 from tbot_bot.config.secret_creation import (
     BOT_IDENTITY,
     ENV_BOT,

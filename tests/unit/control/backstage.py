@@ -22,7 +22,8 @@ from tbot_bot.accounting.ledger import Ledger
 from tbot_bot.api.model import Message
 from tbot_bot.api.permissions import Role
 from tbot_bot.api.sealing import seal
-from tbot_bot.api.settings import Configuration, TradingSettings
+from tbot_bot.api.settings import Configuration
+from tbot_bot.api.trading_settings import TradingSettings
 from tbot_bot.api.unix_socket import SocketAddress
 from tbot_bot.api.verbs import VERBS, Call
 from tbot_bot.config.paths import Home

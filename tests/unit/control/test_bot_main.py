@@ -14,7 +14,7 @@ import pytest
 import structlog
 
 from tbot_bot.api.bot_protocol import Begin, Run, TellError, TellMarket
-from tbot_bot.api.settings import TradingSettings
+from tbot_bot.api.trading_settings import TradingSettings
 from tbot_bot.control.bot import main
 from tbot_bot.control.exit_codes import UNHELPABLE
 from tests.unit.trading_bot.scene import Books, RunnerEnd

@@ -16,7 +16,7 @@ import psutil
 import pytest
 
 from tbot_bot.api.bot_protocol import Begin, Run
-from tbot_bot.api.settings import TradingSettings
+from tbot_bot.api.trading_settings import TradingSettings
 from tbot_bot.brokers.sim import SimBroker
 from tbot_bot.control.bot import LAST_TRIES, compose, connect, let_go
 from tbot_bot.control.bot_link import LineChannel, RunnerLink

@@ -63,8 +63,8 @@ def test_what_a_strategy_let_pass_is_counted_within_its_session() -> None:
     view = MarketView()
     view.take(told(), NOW)
     for number, symbol in enumerate(("SPY", "IBM")):
-        passed = TellNoTrade(id=number, strategy="open", symbol=symbol, stage="volume", reason="too thin",
-                             at="2013-10-04T13:40:00Z")  # fmt: skip
+        passed = TellNoTrade(id=number, session_day="2013-10-04", strategy="open", symbol=symbol, stage="signal",
+                             check="volume", reason="too thin", at="2013-10-04T13:40:00Z")  # fmt: skip
         view.leave_alone(passed)
     expected = {"open": LeftAlone(2, "IBM", "too thin", OPEN_AT + timedelta(minutes=10))}
     assert view.take(told(market_time="2013-10-04T13:41:00Z"), NOW).left_alone == expected

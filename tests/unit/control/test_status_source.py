@@ -71,12 +71,15 @@ def test_a_trading_bot(stage: Stage, bot: Callable[[], dict[str, Any]]) -> None:
     assert row["trading_since"] == "2013-10-04T13:30:00Z"
     assert (row["session_open_at"], row["market_open"]) == ("2013-10-04T13:30:00Z", True)
     assert (row["tied_out"], row["simulated"], row["market_speed"], row["market_seed"]) == (True, True, "120", 7)
-    assert [(one["name"], one["window"], one["enabled"]) for one in row["strategies"]] == [("open", "trading", True)]
-    assert [(one["left_alone"], one["last_left_alone"]) for one in row["strategies"]] == [(0, None)]
-    stage.bot.ask(
-        TellNoTrade, strategy="open", symbol="BBB", stage="range", reason="too narrow", at="2013-10-04T13:40:00Z"
-    )
-    (strategy,) = bot()["strategies"]
+    assert [(one["name"], one["window"], one["enabled"]) for one in row["strategies"]] == [
+        ("open", "trading", True),
+        ("mid", "idle", True),
+        ("close", "idle", True),
+    ]
+    assert [(one["left_alone"], one["last_left_alone"]) for one in row["strategies"]] == [(0, None)] * 3
+    where = {"session_day": "2013-10-04", "strategy": "open", "symbol": "BBB", "stage": "signal", "check": "range"}
+    stage.bot.ask(TellNoTrade, **where, reason="too narrow", at="2013-10-04T13:40:00Z")
+    strategy = bot()["strategies"][0]
     assert (strategy["open_trades"], strategy["left_alone"]) == (row["open_positions"], 1)
     assert strategy["last_left_alone"] == "BBB at 13:40 UTC: too narrow"
     assert row["generation"] == stage.backstage.foundation.generation

@@ -12,7 +12,8 @@ from tbot_bot.api.configuration import Category, SubmitChange
 from tbot_bot.api.errors import ApiError
 from tbot_bot.api.permissions import Permission, Role, may
 from tbot_bot.api.sealing import REVIEW, seal
-from tbot_bot.api.settings import Configuration, TradingSettings
+from tbot_bot.api.settings import Configuration
+from tbot_bot.api.trading_settings import TradingSettings
 from tbot_bot.api.verbs import VERBS
 from tbot_bot.config.secret_creation import create_secrets
 from tbot_bot.control.conductor import MarketInUseError

@@ -2,21 +2,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tbot_bot.api.settings import describe, validate
-from tbot_bot.domain.intents import Enter, Exit, NoTrade, Window, Wish
-from tbot_bot.domain.market import Instrument, Session
+from tbot_bot.domain.intents import Enter, Exit, NoTrade, Stage, Window, Wish
+from tbot_bot.domain.market import Session
 from tbot_bot.domain.money import Price, Quantity
 from tbot_bot.domain.open_trades import OpenTrade
 from tbot_bot.domain.orders import Side
-from tbot_bot.strategies.base import Context
 from tbot_bot.strategies.registry import STRATEGIES, StrategySettingsError, parse_parameters
 from tbot_bot.strategies.strategy_open import OpenParameters, StrategyOpen
-from tests.unit.trading_bot.scene import DAY, OPEN_AT, SESSION, bars, instrument, minute, quiet_range
+from tests.unit.strategies.asking import ask, only
+from tests.unit.trading_bot.scene import DAY, OPEN_AT, SESSION, instrument, minute, quiet_range
 
 STRATEGY = StrategyOpen()
 DEFAULTS = OpenParameters()
@@ -28,28 +29,8 @@ def params(**changes: str) -> OpenParameters:
     return parsed
 
 
-def decide(
-    tables: dict[str, str],
-    *,
-    at: int | None = None,
-    params: OpenParameters = DEFAULTS,
-    instruments: Sequence[Instrument] = (),
-    taken: frozenset[str] = frozenset(),
-    trades: Sequence[OpenTrade] = (),
-    session: Session = SESSION,
-) -> Sequence[Wish]:
-    """Feed every bar, and ask once after the last one (or at minute `at`)."""
-    history = {symbol: bars(symbol, table) for symbol, table in tables.items()}
-    features = {symbol: STRATEGY.features(session, params) for symbol in history}
-    for symbol, own in history.items():
-        for bar in own:
-            features[symbol].add(bar)
-    last = {symbol: own[-1] for symbol, own in history.items()}
-    now = max(bar.end_at for bar in last.values()) if at is None else minute(at)
-    known = instruments or [instrument(symbol) for symbol in tables]
-    return STRATEGY.decide(
-        Context(session, now, last, features, {one.symbol: one for one in known}, trades, taken, params)
-    )
+def decide(tables: dict[str, str], *, params: OpenParameters = DEFAULTS, **given: Any) -> Sequence[Wish]:
+    return ask(STRATEGY, tables, params, **given)
 
 
 def breakout(row: str, low: str = "99.00", high: str = "101.00", number: int = 15) -> dict[str, str]:
@@ -57,11 +38,6 @@ def breakout(row: str, low: str = "99.00", high: str = "101.00", number: int = 1
 
 
 ABOVE, BELOW = "100 102 100 101.50 9000", "100 100 98 98.50 9000"
-
-
-def only(wishes: Sequence[Wish]) -> Wish:
-    assert len(wishes) == 1, wishes
-    return wishes[0]
 
 
 def test_a_close_above_the_range_enters_long() -> None:
@@ -103,7 +79,7 @@ def test_the_stop_stands_behind_the_broken_edge() -> None:
 
 
 @pytest.mark.parametrize(
-    ("tables", "changes", "stage"),
+    ("tables", "changes", "check"),
     [
         (breakout("100 102 100 101.50 7999"), {}, "volume"),
         (breakout(ABOVE, "99.96", "100.04"), {}, "range"),
@@ -111,22 +87,22 @@ def test_the_stop_stands_behind_the_broken_edge() -> None:
         ({"SPY": f"{quiet_range(minutes=7)}\n15 {ABOVE}"}, {}, "range"),
         ({"SPY": f"15 {ABOVE}"}, {}, "range"),
         ({"SPY": f"{quiet_range(volume=0)}\n15 {ABOVE}"}, {}, "volume"),
-        (breakout(BELOW), {"SHORT_TYPE": "disabled"}, "short"),
-        (breakout(BELOW), {"SHORT_TYPE": "InverseETF"}, "short"),
+        (breakout(BELOW), {"OPEN_SHORT_TYPE": "disabled"}, "short"),
+        (breakout(BELOW), {"OPEN_SHORT_TYPE": "InverseETF"}, "short"),
         (breakout("100 102 100 101.50 9000"), {"OPEN_STOP_RANGE_FRACTION": "0.1"}, "noise"),
-        (breakout("0.03 0.03 0.01 0.01 9000", "0.02", "0.03"), {"OPEN_RANGE_MAX": "0.5"}, "range"),
+        (breakout("0.03 0.03 0.01 0.01 9000", "0.02", "0.03"), {"OPEN_RANGE_MAX": "0.5"}, "room"),
     ],
 )
-def test_a_filtered_breakout_says_which_filter(tables: dict[str, str], changes: dict[str, str], stage: str) -> None:
+def test_a_filtered_breakout_says_which_filter(tables: dict[str, str], changes: dict[str, str], check: str) -> None:
     wish = only(decide(tables, params=params(**changes)))
     assert isinstance(wish, NoTrade)
-    assert wish.stage == stage
+    assert (wish.stage, wish.check) == (Stage.SIGNAL, check)
 
 
 def test_what_cannot_be_shorted_is_not() -> None:
     wish = only(decide(breakout(BELOW), instruments=[instrument("SPY", shortable=False)]))
     assert isinstance(wish, NoTrade)
-    assert wish.stage == "short"
+    assert wish.check == "short"
 
 
 INVERSE = [instrument("SPY"), instrument("SH", inverse_of="SPY")]
@@ -138,20 +114,20 @@ def inverse_tables(fund: str = "15 20 20 20 20 100") -> dict[str, str]:
 
 def test_a_breakout_downwards_buys_the_inverse_fund_with_a_stop_as_far_in_proportion() -> None:
     # SPY at 98.50 would stop at 101: 2.538 % away. The fund at 20.00 stops 0.5076 lower, at 19.49; target 1.02 higher.
-    wish = only(decide(inverse_tables(), params=params(SHORT_TYPE="InverseETF"), instruments=INVERSE))
+    wish = only(decide(inverse_tables(), params=params(OPEN_SHORT_TYPE="InverseETF"), instruments=INVERSE))
     assert isinstance(wish, Enter)
     assert (wish.symbol, wish.side, wish.reference_price) == ("SH", Side.BUY, Price.of(20))
     assert (wish.stop_price, wish.target_price) == (Price.of("19.49"), Price.of("21.02"))
 
 
 def test_an_inverse_fund_without_a_price_is_not_bought() -> None:
-    wish = only(decide(breakout(BELOW), params=params(SHORT_TYPE="InverseETF"), instruments=INVERSE))
+    wish = only(decide(breakout(BELOW), params=params(OPEN_SHORT_TYPE="InverseETF"), instruments=INVERSE))
     assert isinstance(wish, NoTrade)
     assert "SH has no price yet" in wish.reason
 
 
 def test_a_trade_in_the_inverse_fund_is_the_trade_of_the_symbol() -> None:
-    inverse = params(SHORT_TYPE="InverseETF")
+    inverse = params(OPEN_SHORT_TYPE="InverseETF")
     assert decide(inverse_tables(), params=inverse, instruments=INVERSE, taken=frozenset({"SH"})) == []
     upwards = {**inverse_tables(), **breakout(ABOVE)}
     assert decide(upwards, params=inverse, instruments=INVERSE, taken=frozenset({"SH"})) == []
@@ -229,7 +205,7 @@ def test_the_same_context_gives_the_same_wishes() -> None:
         ({"OPEN_EXIT_MINUTES": "100"}, "OPEN_EXIT_MINUTES"),
         ({"OPEN_RANGE_MIN": "0.05"}, "OPEN_RANGE_MAX"),
         ({"OPEN_REWARD_RISK": "0"}, "OPEN_REWARD_RISK"),
-        ({"SHORT_TYPE": "sideways"}, "SHORT_TYPE"),
+        ({"OPEN_SHORT_TYPE": "sideways"}, "OPEN_SHORT_TYPE"),
     ],
 )
 def test_contradictions_and_bounds_are_named(changes: dict[str, str], field: str) -> None:
@@ -248,7 +224,7 @@ def test_every_parameter_of_every_strategy_says_what_it_is_for() -> None:
 def test_parameters_are_read_by_strategy() -> None:
     parsed = parse_parameters({"open": {"OPEN_REWARD_RISK": "3"}})
     assert parsed["open"] == params(OPEN_REWARD_RISK="3")
-    assert parse_parameters({}) == {"open": DEFAULTS}
+    assert parse_parameters({})["open"] == DEFAULTS
 
 
 def test_wrong_parameters_are_all_named() -> None:

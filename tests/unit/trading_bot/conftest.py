@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 
@@ -15,9 +15,13 @@ def stage() -> Iterator[SceneMaker]:
     """Make scenes of tables or of a market; they are closed at the end."""
     scenes: list[Scene] = []
 
-    def make(market: InProcessBroker | dict[str, str], settings: dict[str, str] | None = None) -> Scene:
+    def make(
+        market: InProcessBroker | dict[str, str],
+        settings: dict[str, str] | None = None,
+        names: Sequence[str] = ("open",),
+    ) -> Scene:
         broker = make_broker(market) if isinstance(market, dict) else market
-        scenes.append(Scene(broker, settings))
+        scenes.append(Scene(broker, settings, names))
         return scenes[-1]
 
     yield make

@@ -26,6 +26,7 @@ from tbot_bot.api.bot_protocol import (
     WireTrade,
 )
 from tbot_bot.api.model import Message
+from tbot_bot.api.trading_settings import TradingSettings
 from tbot_bot.api.wire import execution_from_wire, intent_from_wire, order_from_wire
 from tbot_bot.control.bot_link import LineChannel, RunnerLink
 from tbot_bot.control.bot_loop import BotLoop
@@ -36,7 +37,8 @@ from tbot_bot.domain.money import Money, Price, Quantity
 from tbot_bot.domain.open_trades import OpenTrade
 from tbot_bot.domain.orders import Execution, Order, OrderRequest, OrderRole, role_of
 from tbot_bot.domain.time import to_rfc3339
-from tbot_bot.strategies.registry import STRATEGIES, parse_parameters
+from tbot_bot.strategies.base import StrategyParameters
+from tbot_bot.strategies.registry import in_sequence, parse_parameters
 from tbot_bot.trading.strategy_router import StrategyRouter
 from tbot_bot.venue.feed import BarFeed
 from tbot_bot.venue.in_process import InProcessBroker
@@ -45,6 +47,15 @@ DAY = date(2024, 5, 7)
 OPEN_AT = datetime(2024, 5, 7, 13, 30, tzinfo=UTC)  # 09:30 in New York
 SESSION = Session(DAY, OPEN_AT, OPEN_AT + timedelta(minutes=390))
 FLOAT = Money.of(50_000)
+RULES = TradingSettings().candidate_rules
+
+
+def by_strategy(settings: dict[str, str]) -> dict[str, StrategyParameters]:
+    """Parameters by strategy, found by the first word of each setting's name."""
+    sorted_out: dict[str, dict[str, str]] = {}
+    for name, value in settings.items():
+        sorted_out.setdefault(name.partition("_")[0].lower(), {})[name] = value
+    return parse_parameters(sorted_out)
 
 
 def instrument(symbol: str, *, shortable: bool = True, inverse_of: str | None = None) -> Instrument:
@@ -261,7 +272,7 @@ class RunnerEnd:
 
     @property
     def reasons(self) -> list[tuple[str, str]]:
-        return [(told.symbol, told.stage) for told in self.told if isinstance(told, TellNoTrade)]
+        return [(told.symbol, told.check) for told in self.told if isinstance(told, TellNoTrade)]
 
     @property
     def windows(self) -> list[str]:
@@ -328,8 +339,11 @@ class Stopwatch:
 class Scene:
     """A whole bot in this process: its loop, the market, and a runner at the other end of a socket."""
 
-    def __init__(self, market: InProcessBroker, settings: dict[str, str] | None = None) -> None:
+    def __init__(
+        self, market: InProcessBroker, settings: dict[str, str] | None = None, names: Sequence[str] = ("open",)
+    ) -> None:
         self.market = market
+        self._names = names
         self.broker = FaultyBroker(market)
         self.books = Books()
         self.watch = Stopwatch()
@@ -344,7 +358,7 @@ class Scene:
         return BotLoop(
             self.broker,  # type: ignore[arg-type]
             self.link,
-            StrategyRouter(STRATEGIES, parse_parameters({"open": settings})),
+            StrategyRouter(in_sequence(self._names), by_strategy(settings), RULES),
             lambda: self.armed,
             self.watch,
             cursor=0,

@@ -12,8 +12,10 @@ from tbot_bot.domain.money import Money, Price, Quantity
 from tbot_bot.domain.orders import Side
 from tbot_bot.venue.in_process import InProcessBroker
 from tbot_bot.venue.replay import ReplayFeed
+from tests.unit.strategies.test_strategy_close import CLIMB, FIVE, HALF_DAY, HIGHER
+from tests.unit.strategies.test_strategy_mid import EARLY, FALL, TURN
 from tests.unit.trading_bot.conftest import SceneMaker
-from tests.unit.trading_bot.scene import quiet_range
+from tests.unit.trading_bot.scene import make_broker, quiet_range
 
 # The float is 50,000: a trade may risk 500 and use 10,000.
 #
@@ -81,6 +83,43 @@ def test_a_day_worked_by_hand(stage: SceneMaker) -> None:
     # Fees: commission 0.005 a share, at least 1.00: 2 x 1.00 + 2 x 1.68 + 2 x 2.48 = 10.32;
     # on the three sales 27.80 per million: 0.29 + 0.28 + 0.28 = 0.85. 132.74 - 11.17 = 121.57.
     assert scene.market.account().cash == Money.of("100121.57")
+    assert scene.market.positions() == []
+
+
+# A half day of 210 minutes: entries from minute 120, 90 before the close, exit at 204. The float is 50,000 as above.
+#
+# MID   the fall and turn of the tests of strategy mid: from a close of 99.42 the stop is 98.89 and the target 99.96.
+#       Size: 500 / 0.53 = 943 by risk, 10,000 / 99.42 = 100 by its share of the float: 100.
+MID = f"""
+{FALL}{TURN}
+17  99.42 99.60 99.40 99.55 10000   # rising, so the second tick is the low: last 99.40, two ticks wide, ask 99.41
+30  99.80 100.05 99.75 100.00 9000  # the third tick trades at 100.05: the resting target fills at 99.96
+"""
+# LATE  the climb of the tests of strategy close: from a close of 50.40 the stop is 50.25 and the target 50.62.
+#       Size: 500 / 0.15 = 3,333 by risk, 10,000 / 50.40 = 198 by its share of the float: 198.
+LATE = f"""
+{CLIMB}{HIGHER}
+122 50.40 50.46 50.38 50.44 20000   # rising, so the second tick is the low: last 50.38, two ticks wide, ask 50.39
+204 50.50 50.53 50.46 50.52 20000   # the time exit is due as this minute begins; sold at its second tick, bid 50.45
+"""
+
+
+def test_a_half_day_of_mid_and_close_worked_by_hand(stage: SceneMaker) -> None:
+    market = make_broker({"MID": MID, "LATE": LATE}, sessions=[HALF_DAY])
+    scene = stage(market, {**EARLY, **FIVE}, ("mid", "close"))
+    scene.run()
+    for first, last in ((0, 31), (119, 123), (203, 206)):
+        scene.play(last, first=first)
+    assert scene.books.fills() == [
+        "entry buy 100 99.41 17.25",
+        "take_profit sell 100 99.96 30.5",
+        "entry buy 198 50.39 122.25",
+        "exit sell 198 50.45 204.25",
+    ]
+    assert [intent.strategy for intent in scene.books.intents.values()] == ["mid", "close", "close"]
+    # MID 100 x 0.55 = 55.00; LATE 198 x 0.06 = 11.88: together 66.88.
+    # Fees: four commissions of 1.00, the least; on the two sales 27.80 per million of 9,996.00 and 9,989.10: 0.28 each.
+    assert scene.market.account().cash == Money.of("100062.32")
     assert scene.market.positions() == []
 
 

@@ -1,0 +1,163 @@
+"""The trading settings: how much the bot may use and lose, which strategies run, and what they may enter."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field
+
+from tbot_bot.api.settings import Exact, Settings, Text, Whole, setting, trimmed
+from tbot_bot.domain.candidates import CandidateRules
+from tbot_bot.domain.money import Price, Quantity
+
+#: Every strategy of the registry, in the order of the day.
+STRATEGY_NAMES = ("open", "mid", "close")
+_ONE_OF = "|".join(STRATEGY_NAMES)
+
+
+class TradingSettings(Settings):
+    """How much the bot may use and lose (the settings secret `env_bot`), and each strategy's own parameters.
+
+    `strategies` maps a strategy's name to its parameters as text; the strategy's declared class validates them.
+    """
+
+    TOTAL_ALLOCATION: Exact = setting(
+        Decimal("0.5"),
+        title="Allocation",
+        help="The share of the account's equity that the strategies may use: the float.",
+        group="Allocation",
+        unit="of equity",
+        minimum="0.01",
+        maximum=1,
+    )
+    MAX_OPEN_POSITIONS: Whole = setting(
+        5,
+        title="Open positions",
+        help="No entry while this many positions are open in the strategy book.",
+        group="Limits",
+        unit="positions",
+        minimum=1,
+        maximum=100,
+    )
+    MAX_TRADES: Whole = setting(
+        20,
+        title="Trades per session",
+        help="No entry after this many trades in one exchange session.",
+        group="Limits",
+        unit="trades",
+        minimum=1,
+        maximum=1000,
+    )
+    MAX_RISK_PER_TRADE: Exact = setting(
+        Decimal("0.01"),
+        title="Risk per trade",
+        help="What one trade may lose between entry and stop; sizes the position.",
+        group="Risk",
+        unit="of the float",
+        minimum="0.0001",
+        maximum="0.1",
+    )
+    DAILY_LOSS_LIMIT: Exact = setting(
+        Decimal("0.05"),
+        title="Daily loss limit",
+        help="A loss of this share of the float at the open pulls the kill switch.",
+        group="Risk",
+        unit="of the float",
+        minimum="0.001",
+        maximum=1,
+    )
+    DEFENSE_MODE_ACTIVE: Annotated[bool, BeforeValidator(trimmed)] = setting(
+        default=False,
+        title="Defense mode",
+        help="Trade with reduced size and say so on every page.",
+        group="Risk",
+    )
+    STRATEGY_SEQUENCE: Text = setting(
+        ",".join(STRATEGY_NAMES),
+        title="Strategies",
+        help="Which strategies run; the first is asked first when several see a trade in the same minute.",
+        group="Strategies",
+        pattern=f"(?:{_ONE_OF})(?:,(?:{_ONE_OF}))*",
+        allowed=f"some of {', '.join(STRATEGY_NAMES)}, each once, with commas between",
+    )
+    STRATEGY_OVERRIDE: Literal["none", "open", "mid", "close"] = setting(
+        "none",
+        title="Only strategy",
+        help="When one is named, it alone runs, whatever the sequence says.",
+        group="Strategies",
+        names={"none": "All of the sequence"},
+    )
+    CANDIDATE_PRICE_MIN: Exact = setting(
+        Decimal(5),
+        title="Lowest price",
+        help="A symbol that trades lower is not entered.",
+        group="Candidates",
+        unit="USD",
+        minimum=0,
+        maximum=1_000_000,
+    )
+    CANDIDATE_PRICE_MAX: Exact = setting(
+        Decimal(5000),
+        title="Highest price",
+        help="A symbol that trades higher is not entered.",
+        group="Candidates",
+        unit="USD",
+        minimum="0.01",
+        maximum=1_000_000,
+    )
+    CANDIDATE_VOLUME_MIN: Whole = setting(
+        100,
+        title="Least volume",
+        help="A symbol whose mean minute of the session is thinner is not entered.",
+        group="Candidates",
+        unit="shares a minute",
+        minimum=0,
+        maximum=1_000_000_000,
+    )
+    CANDIDATE_BLOCKED: Text = setting(
+        "",
+        title="Blocked symbols",
+        help="These are never entered; what is open in them is still managed.",
+        group="Candidates",
+        pattern=r"|[A-Z][A-Z0-9.]{0,11}(?:,[A-Z][A-Z0-9.]{0,11}){0,199}",
+        allowed="up to 200 symbols in capital letters, with commas between",
+    )
+    CANDIDATE_SHORTABLE_ONLY: Annotated[bool, BeforeValidator(trimmed)] = setting(
+        default=False,
+        title="Shortable only",
+        help="Leave out what the broker does not lend, in both directions.",
+        group="Candidates",
+    )
+    strategies: dict[str, dict[str, str]] = Field(default_factory=dict)
+
+    @property
+    def sequence(self) -> tuple[str, ...]:
+        """The names of the strategies that run, in their order."""
+        if self.STRATEGY_OVERRIDE != "none":
+            return (self.STRATEGY_OVERRIDE,)
+        return tuple(self.STRATEGY_SEQUENCE.split(","))
+
+    @property
+    def candidate_rules(self) -> CandidateRules:
+        """What the candidate settings say together."""
+        return CandidateRules(
+            Price.of(self.CANDIDATE_PRICE_MIN),
+            Price.of(self.CANDIDATE_PRICE_MAX),
+            Quantity.of(self.CANDIDATE_VOLUME_MIN),
+            frozenset(self.CANDIDATE_BLOCKED.split(",")),
+            self.CANDIDATE_SHORTABLE_ONLY,
+        )
+
+    def conflicts(self) -> dict[str, str]:
+        """No strategy is named twice, and the highest price is above the lowest."""
+        names = self.STRATEGY_SEQUENCE.split(",")
+        checks = (
+            (len(set(names)) < len(names), "STRATEGY_SEQUENCE", "Strategies must name each strategy once"),
+            (
+                self.CANDIDATE_PRICE_MAX <= self.CANDIDATE_PRICE_MIN,
+                "CANDIDATE_PRICE_MAX",
+                "Highest price must be above the lowest",
+            ),
+        )
+        return {name: message for wrong, name, message in checks if wrong}
