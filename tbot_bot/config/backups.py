@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -196,8 +196,9 @@ class BackupService:
         return made
 
     def prune(self) -> tuple[str, ...]:
-        """Remove snapshots that are older than 30 days and not among the newest ten; returns their names."""
-        doomed = self._past_their_time()
+        """Remove snapshots, and what restores moved aside, when their time is over; returns their names."""
+        now = self._clock.now()
+        doomed = past_their_time(self._made_at(), now) + past_their_time(self._store.asides(), now)
         if doomed:
             with self._act(PRUNE, _SYSTEM, "", "") as act:
                 act.detail = {"backups": list(doomed)}
@@ -356,11 +357,6 @@ class BackupService:
             return now
         return now.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
 
-    def _past_their_time(self) -> tuple[str, ...]:
-        made = sorted(self._made_at().items(), key=lambda item: item[1])
-        before = self._clock.now() - KEEP_FOR
-        return tuple(name for name, at in made[:-KEEP_NEWEST] if at < before)
-
     @contextmanager
     def _act(self, verb: str, actor: str, target: str, request_id: str) -> Iterator[Act]:
         if self._audit is None:
@@ -374,3 +370,9 @@ def generation_number(name: str) -> int | None:
     """The generation that a backup's name stands for; None for a snapshot's."""
     found = _GENERATION_NAME.fullmatch(name)
     return None if found is None else int(found[1])
+
+
+def past_their_time(made_at: Mapping[str, datetime], now: datetime) -> tuple[str, ...]:
+    """What is older than 30 days and not among the newest ten, oldest first."""
+    made = sorted(made_at.items(), key=lambda item: item[1])
+    return tuple(name for name, at in made[:-KEEP_NEWEST] if at < now - KEEP_FOR)

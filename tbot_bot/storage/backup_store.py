@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from tbot_bot.domain.time import Clock, to_rfc3339
@@ -55,6 +55,8 @@ GENERATION = "generation"
 #: Free space that is left to the others when a snapshot is made, in bytes.
 SPACE_LEFT = 64 * 1024 * 1024
 _NAME = re.compile(r"snapshot-[0-9]{8}T[0-9]{6}Z-[0-9]{6,}")
+#: What a restore moved aside.
+_ASIDE = re.compile(r"replaced-([0-9]{8}T[0-9]{6}Z)-[0-9]{6,}")
 _DEBRIS = (".partial", ".trash")
 
 
@@ -87,10 +89,16 @@ class BackupStore:
 
     def names(self) -> tuple[str, ...]:
         """Every snapshot, whole or not, oldest name first."""
-        with _disk("The backups cannot be listed"):
-            if not present(self._filesystem, self._folder):
-                return ()
-            return tuple(name for name in self._filesystem.listdir(self._folder) if _NAME.fullmatch(name))
+        return tuple(name for name in self._listed() if _NAME.fullmatch(name))
+
+    def asides(self) -> dict[str, datetime]:
+        """What restores moved aside, and when."""
+        found = {name: _ASIDE.fullmatch(name) for name in self._listed()}
+        return {
+            name: datetime.strptime(match[1], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+            for name, match in found.items()
+            if match
+        }
 
     def path(self, name: str) -> Path:
         """The folder of a snapshot; raises BackupNotFoundError."""
@@ -166,11 +174,12 @@ class BackupStore:
             return manifest
 
     def remove(self, names: Sequence[str]) -> None:
-        """Remove snapshots, each at once; what a crash leaves of one goes before the next snapshot is made."""
+        """Remove snapshots or asides, each at once; what a crash leaves of one goes before the next is made."""
         with self._lock, _disk("Old backups were not removed"):
             for name in names:
-                self._discard(self.path(name))
-            sync_folder(self._filesystem, self._folder)
+                self._discard(self._folder / name)
+            if names:
+                sync_folder(self._filesystem, self._folder)
 
     def sweep(self) -> None:
         """Remove what interrupted work left behind."""
@@ -184,6 +193,10 @@ class BackupStore:
         with _disk("The backups' disk cannot be asked for its space"):
             disk = self._filesystem.statvfs(place)
         return disk.f_bavail * disk.f_frsize
+
+    def _listed(self) -> list[str]:
+        with _disk("The backups cannot be listed"):
+            return self._filesystem.listdir(self._folder) if present(self._filesystem, self._folder) else []
 
     # The steps of making one
 

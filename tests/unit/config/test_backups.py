@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import shutil
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tbot_bot.api.backups import BackupHealth, BackupKind, BackupPart
-from tbot_bot.config.backups import PurgeRefusedError
+from tbot_bot.config.backups import PurgeRefusedError, past_their_time
 from tbot_bot.storage.backup_errors import BackupFailedError, BackupNotFoundError, BackupSpaceError
 from tests.unit.config.vault import Vault, stranger_at, vault_at
 from tests.unit.storage.faults import QuickFilesystem
@@ -181,6 +184,28 @@ def test_thirty_days_and_ten_of_them_are_kept(vault: Vault) -> None:
     assert len(kept) == 10
     assert max(gone) < min(kept)
     assert vault.audited("backups.prune")[-1] == ("outcome", "ok", {"backups": list(gone)})
+
+
+@settings(deadline=None)
+@given(st.lists(st.integers(min_value=0, max_value=90), max_size=40))
+def test_nothing_young_and_none_of_the_newest_ten_is_ever_past_its_time(ages_in_days: list[int]) -> None:
+    now = datetime(2026, 3, 2, tzinfo=UTC)
+    made = {f"{number}": now - timedelta(days=age, seconds=number) for number, age in enumerate(ages_in_days)}
+    gone = past_their_time(made, now)
+    kept = made.keys() - set(gone)
+    newest = sorted(made, key=lambda name: made[name])[-10:]
+    assert kept >= {name for name, at in made.items() if at >= now - timedelta(days=30)} | set(newest)
+    assert all(made[name] < now - timedelta(days=30) for name in gone)
+    if len(kept) > 10:
+        assert all(made[name] >= now - timedelta(days=30) for name in kept - set(newest))
+
+
+def test_what_restores_moved_aside_goes_in_its_time_too(vault: Vault) -> None:
+    for month in range(1, 13):
+        (vault.home.backups / f"replaced-2024{month:02d}01T000000Z-000001").mkdir(parents=True)
+    gone = vault.service.prune()
+    assert gone == ("replaced-20240101T000000Z-000001", "replaced-20240201T000000Z-000001")
+    assert len(list(vault.home.backups.iterdir())) == 10
 
 
 def test_a_purge_destroys_what_holds_an_old_credential(vault: Vault) -> None:

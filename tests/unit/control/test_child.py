@@ -228,3 +228,13 @@ def test_stopping_ends_a_stubborn_child_too(start: Start, nursery: Nursery, tmp_
     nursery.keeper.stop(0.05)
     assert child.ended == "worker was ended by SIGKILL"
     assert time.monotonic() - began_s < 5
+
+
+def test_a_child_that_asks_for_it_is_started_again_at_once_and_that_is_no_crash(start: Start) -> None:
+    keeper = Keeper("runner", lambda: start("import sys; sys.exit(75)"))
+    for turn in range(3):
+        assert keeper.poll(turn) is None
+        assert keeper.child is not None
+        keeper.child.process.wait(10)
+        assert keeper.poll(turn) == "worker asked to be started again"
+    assert keeper.starts == 3
