@@ -15,6 +15,8 @@ from tbot_bot.api.model import Message
 from tbot_bot.api.sealing import LIFETIME
 from tbot_web.support.sealed import box
 
+#: Before the name of a setting: the value that the form showed.
+_WAS = "was-"
 #: Before the name of a secret: the box that removes it.
 _CLEAR = "clear-"
 
@@ -39,8 +41,11 @@ class Typed:
 
     @classmethod
     def of_form(cls, category: Category) -> Typed:
-        """Read the form; a secret that was left empty stays as it is."""
-        sent = {name: request.form[name] for name in _changeable(category) if name in request.form}
+        """Read what differs from what the form showed; a secret that was left empty stays as it is."""
+        form = request.form
+        sent = {
+            name: form[name] for name in _changeable(category) if name in form and form[name] != form.get(_WAS + name)
+        }
         version = request.form.get("version", "")
         cleared = [name.removeprefix(_CLEAR) for name in request.form if name.startswith(_CLEAR)]
         return cls._sorted(category, int(version) if version.isdecimal() else -1, sent, cleared)

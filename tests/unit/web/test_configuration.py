@@ -122,6 +122,19 @@ def test_a_secret_left_empty_stays_and_one_marked_goes(admin: Browser, runner: C
     assert (runner.secret, asked(runner, "configuration.change").cleared) == ({}, ["SMTP_PASSWORD"])
 
 
+def test_what_was_not_touched_is_not_sent(admin: Browser, runner: CannedRunner) -> None:
+    """So that a change that somebody else made meanwhile is not taken back unseen."""
+    page = admin.get("/configuration").text
+    shown = {name: value for name, value in hidden(page).items() if name.startswith("was-SMTP")}
+    assert shown["was-SMTP_PORT"] == "587"
+    sent = hidden(reviewed(admin, SMTP_PASSWORD="", SMTP_HOST="other.example.org", **shown | {"was-SMTP_USER": "bot"}))
+    assert {name for name in sent if name.startswith("SMTP")} == {"SMTP_HOST", "SMTP_FROM"}
+    assert asked(runner, "configuration.preview").values == {
+        "SMTP_HOST": "other.example.org",
+        "SMTP_FROM": "bot@example.org",
+    }
+
+
 def test_nothing_to_save_is_said(admin: Browser, runner: CannedRunner) -> None:
     same = {"SIM_SPEED": "120", "version": "1"}
     answer = admin.send("/configuration/broker", same, seen_on="/configuration")
