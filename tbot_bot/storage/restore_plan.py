@@ -9,7 +9,7 @@ crash or a power loss picks, doing it again leads to the same end.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -92,20 +92,27 @@ class RestoreFolder:
         partial = self._folder.with_name(f"{self._folder.name}.partial")
         try:
             self.sweep()
-            self._filesystem.mkdir(partial)
-            with self._open(backup) as source:
-                for name in plan.files:
-                    copy_file(self._filesystem, name, partial / name, dir_fd=source)
-            self._require_whole(partial, plan)
-            create_file(self._filesystem, partial / PLAN, canonical_json(plan.model_dump()))
-            sync_folder(self._filesystem, partial)
+            self._write(partial, plan, backup)
             self._discard()
             self._filesystem.rename(partial, self._folder)
             sync_folder(self._filesystem, self._folder.parent)
-        except OSError as error:
-            raise BackupFailedError("The restore was not prepared", error.strerror or str(error)) from error
-        except UnsafeFileError as error:
-            raise BackupDamagedError(plan.backup, "a database", str(error)) from error
+        except (OSError, UnsafeFileError, BackupDamagedError) as error:
+            with suppress(OSError):  # the error that led here is the one to tell
+                self.sweep()
+            if isinstance(error, OSError):
+                raise BackupFailedError("The restore was not prepared", error.strerror or str(error)) from error
+            if isinstance(error, UnsafeFileError):
+                raise BackupDamagedError(plan.backup, "a database", str(error)) from error
+            raise
+
+    def _write(self, partial: Path, plan: RestorePlan, backup: Path) -> None:
+        self._filesystem.mkdir(partial)
+        with self._open(backup) as source:
+            for name in plan.files:
+                copy_file(self._filesystem, name, partial / name, dir_fd=source)
+        self._require_whole(partial, plan)
+        create_file(self._filesystem, partial / PLAN, canonical_json(plan.model_dump()))
+        sync_folder(self._filesystem, partial)
 
     def carry_out(self, plan: RestorePlan, targets: Mapping[str, Path], aside: Path) -> None:
         """Put every prepared database in its place, once, with that of now moved to the folder `aside`.
