@@ -1,6 +1,6 @@
 """Secrets made anew while the home cannot be opened: a rotation without the services of a running system.
 
-ContentsLostError   the present secrets cannot be read, so they must be restored too
+ContentsLostError   the present secrets cannot be relied on, so they must be restored too
 KeyLostError        the key that the audit trail ends under is gone, so the trail must be restored too
 """
 
@@ -24,7 +24,7 @@ class ContentsLostError(RefusedError):
 
     def __init__(self) -> None:
         super().__init__(
-            "The present keys and secrets cannot be read, so a restore must bring them back too. Nothing was "
+            "The present keys and secrets cannot be relied on, so a restore must bring them back too. Nothing was "
             "restored. Choose keys and secrets as well."
         )
 
@@ -72,7 +72,8 @@ class Rescue:
     def _present(self) -> Contents:
         try:
             with self._secrets.current() as pinned:
-                return pinned.verify()
+                # An older generation that was pointed at again is not what stood there last: it is chosen or not taken.
+                return pinned.verify() if pinned.number == self._secrets.numbers()[-1] else {}
         except SecretStoreError:
             return {}
 

@@ -137,9 +137,12 @@ def test_a_generation_is_enough_where_only_secrets_are_damaged(vault: Vault) -> 
     assert opened(vault).generation == 4
 
 
-def test_secrets_that_cannot_be_read_must_come_back_too(vault: Vault) -> None:
+@pytest.mark.parametrize(
+    "damage", [lambda home: flip(current(home) / "secrets" / "smtp.json.enc"), point_back], ids=["secret", "back"]
+)
+def test_secrets_that_cannot_be_relied_on_must_come_back_too(vault: Vault, damage: Callable[[Path], object]) -> None:
     name = snapshot_of(vault)
-    flip(current(vault.home.root) / "secrets" / "smtp.json.enc")
+    damage(vault.home.root)
     _, restores = open_rescue(vault.home, vault.clock, lambda: None)
     shown = restores.preview(AskRestore(id=name, parts=[USERS]))
     with pytest.raises(ContentsLostError, match="Choose keys and secrets as well"):
