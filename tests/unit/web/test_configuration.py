@@ -59,6 +59,7 @@ def test_each_category_has_its_version_age_and_last_test(admin: Browser, runner:
     assert "Never tested" in page
     assert "set; leave empty to keep it" in page
     assert "Simulated market (SIM)" in page
+    assert '<a class="button" href="/backups/" data-panel="backups">Earlier generations</a>' in page
     assert admin.get("/configuration/").status_code == 200
 
 
