@@ -64,6 +64,20 @@ class StrategyStatus(Message):
     open_trades: int | None = Field(default=None, description="Trades it holds now.")
     left_alone: int | None = Field(default=None, description="Signals it let pass in this session.")
     last_left_alone: str | None = Field(default=None, description="The last of them, and why.")
+    not_traded: dict[str, int] = Field(
+        default_factory=dict, description="Signals it let pass in this session, by the stage that stopped them."
+    )
+    expectancy: str | None = Field(default=None, description="Mean result of a trade closed in this session.")
+    average_r: str | None = Field(
+        default=None, description="Mean result of those trades, in multiples of what each risked."
+    )
+    trades_ever: int | None = Field(default=None, description="Trades it closed since the first.")
+    win_rate_ever_pct: str | None = Field(default=None, description="Share of all of them that won, in percent.")
+    realised_pnl_ever: str | None = Field(default=None, description="Result of all of them, fees taken off.")
+    expectancy_ever: str | None = Field(default=None, description="Mean result of all of them.")
+    average_r_ever: str | None = Field(
+        default=None, description="Mean result of all of them, in multiples of what each risked."
+    )
 
 
 class Summary(Message):

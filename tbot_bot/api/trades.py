@@ -18,7 +18,7 @@ class TradeRow(Message):
     entry_price: str | None = Field(description="Mean price of the entry.")
     exit_price: str | None = Field(description="Mean price of the exit; null while open.")
     mark: str | None = Field(description="Present price; null once closed.")
-    stop_price: str | None = Field(description="Where the protective stop stands.")
+    stop_price: str | None = Field(description="Where the protective stop stands, or stood last.")
     target_price: str | None = Field(description="Where the profit is taken.")
     fees: str = Field(description="Fees paid so far.")
     realised_pnl: str = Field(description="Result so far, fees taken off.")
@@ -42,6 +42,32 @@ class AskTrades(Message):
 class TradePage(Page):
     items: list[TradeRow] = Field(description="The trades of this page.")
     market_time: str | None = Field(default=None, description="Moment of the prices of open trades, market time.")
+
+
+class AskNoTrades(Message):
+    """A page of trades that were not made, newest first; filters are exact."""
+
+    cursor: str | None = Field(default=None, description="`next` of the page before.")
+    limit: int = Field(default=50, ge=1, le=500, description="Most rows on the page.")
+    symbol: str | None = Field(default=None, description="Only this symbol.")
+    strategy: str | None = Field(default=None, description="Only this strategy.")
+    day: str | None = Field(default=None, description="Only the session of this day, like 2026-10-03.")
+
+
+class NoTradeRow(Message):
+    """Why a strategy did not trade a symbol, told once for each check of a session."""
+
+    session_day: str = Field(description="The exchange session.")
+    at: str = Field(description="When it was first so, market time.")
+    strategy: str = Field(description="The strategy.")
+    symbol: str = Field(description="What was not traded.")
+    stage: str = Field(description="Where it was stopped: filter, signal, risk, gate or order.")
+    check: str = Field(description="The check that stopped it there.")
+    reason: str = Field(description="Why, with the figures.")
+
+
+class NoTradePage(Page):
+    items: list[NoTradeRow] = Field(description="The rows of this page.")
 
 
 class AskTrade(Message):

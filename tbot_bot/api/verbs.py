@@ -120,6 +120,7 @@ _TABLE = (
     Verb("status.days", Permission.STATUS_VIEW, _LIVE, status.AskSeries, status.DaySeries),
     Verb("trades.open", Permission.TRADES_VIEW, _LIVE, Nothing, trades.TradePage),
     Verb("trades.closed", Permission.TRADES_VIEW, _LIVE, trades.AskTrades, trades.TradePage),
+    Verb("trades.no_trades", Permission.TRADES_VIEW, _LIVE, trades.AskNoTrades, trades.NoTradePage),
     Verb("trades.detail", Permission.TRADES_VIEW, _LIVE, trades.AskTrade, trades.TradeDetail),
     Verb("logs.names", Permission.LOGS_VIEW, _LIVE, Nothing, logs.LogNames),
     Verb("logs.read", Permission.LOGS_VIEW, _LIVE, logs.AskLog, logs.LogPage),

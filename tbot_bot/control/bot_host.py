@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from datetime import date
 from typing import Protocol
 
 import structlog
@@ -35,6 +36,8 @@ from tbot_bot.api.bot_protocol import (
 )
 from tbot_bot.api.wire import execution_from_wire, intent_from_wire, order_from_wire
 from tbot_bot.control.child import Child, start_child
+from tbot_bot.domain.intents import NoTrade, Stage
+from tbot_bot.domain.time import from_rfc3339
 from tbot_bot.monitoring.log_book import LogBook
 from tbot_bot.trading.order_service import OrderService
 
@@ -46,7 +49,6 @@ class Listener(Protocol):
 
     def market(self, told: TellMarket) -> None: ...
     def session(self, told: TellSession) -> None: ...
-    def no_trade(self, told: TellNoTrade) -> None: ...
     def books_behind(self, why: str) -> None:
         """Something the broker did could not be recorded; the broker must be asked again."""
         ...
@@ -177,9 +179,17 @@ class BotHost:
 
     def _note_no_trade(self, told: TellNoTrade) -> None:
         log.info(
-            "no trade", strategy=told.strategy, symbol=told.symbol, stage=told.stage, why=told.reason, market=told.at
+            "no trade",
+            strategy=told.strategy,
+            symbol=told.symbol,
+            stage=told.stage,
+            check=told.check,
+            why=told.reason,
+            market=told.at,
         )
-        self._listener.no_trade(told)
+        no_trade = NoTrade(told.symbol, Stage(told.stage), told.check, told.reason)
+        day = date.fromisoformat(told.session_day)
+        self._orders.records.record_no_trade(day, told.strategy, no_trade, from_rfc3339(told.at))
 
 
 def _error_record(told: TellError) -> str:

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from tbot_bot.api.bot_protocol import Halt, Pause, Run, TellMarket, TellNoTrade, TellSession
+from tbot_bot.api.bot_protocol import Halt, Pause, Run, TellMarket, TellSession
 from tbot_bot.api.control import ClosingReport
 from tbot_bot.config.restored import LEDGER_RESTORED
 from tbot_bot.control.floor import Floor
@@ -387,10 +387,6 @@ class Conductor:
         if seen.window is Window.IDLE and seen.is_open and self.floor.records.open_trades():
             return State.MONITORING, "exits are still worked"
         return State(seen.window.value), f"strategy {seen.strategy}" if seen.strategy else "no window open"
-
-    def no_trade(self, told: TellNoTrade) -> None:
-        """A strategy let a signal pass."""
-        self.floor.view.leave_alone(told)
 
     def session(self, told: TellSession) -> None:
         """A session opened or closed, or the feed ended."""

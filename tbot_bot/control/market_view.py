@@ -6,7 +6,7 @@ import threading
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 
-from tbot_bot.api.bot_protocol import TellMarket, TellNoTrade
+from tbot_bot.api.bot_protocol import TellMarket
 from tbot_bot.domain.intents import Window
 from tbot_bot.domain.market import Session
 from tbot_bot.domain.money import Price
@@ -15,21 +15,8 @@ from tbot_bot.monitoring.watchdog_bot import Heartbeat
 
 
 @dataclass(frozen=True, slots=True)
-class LeftAlone:
-    """Signals of one session that a strategy let pass: how many, and of the last its symbol, reason and market time."""
-
-    count: int
-    symbol: str
-    reason: str
-    at: datetime
-
-
-@dataclass(frozen=True, slots=True)
 class Seen:
-    """One moment of the market; None is unknown.
-
-    `marks` are the newest price of each symbol, `left_alone` what each strategy let pass in this session.
-    """
+    """One moment of the market; None is unknown. `marks` are the newest price of each symbol."""
 
     market_time: datetime | None = None
     session: Session | None = None
@@ -37,7 +24,6 @@ class Seen:
     strategy: str | None = None
     window: Window = Window.IDLE
     marks: dict[str, Price] = field(default_factory=dict)
-    left_alone: dict[str, LeftAlone] = field(default_factory=dict)
     heartbeat: Heartbeat | None = None
     ended_reason: str | None = None
 
@@ -65,19 +51,10 @@ class MarketView:
                 strategy=told.strategy,
                 window=Window(told.window),
                 marks=self._seen.marks | {symbol: Price.of(text) for symbol, text in told.marks.items()},
-                left_alone=self._seen.left_alone if session == self._seen.session else {},
                 heartbeat=Heartbeat(now, told.latency_ms, failing),
                 ended_reason=self._seen.ended_reason,
             )
             return self._seen
-
-    def leave_alone(self, told: TellNoTrade) -> None:
-        """Remember a signal that was let pass."""
-        with self._lock:
-            known = self._seen.left_alone.get(told.strategy)
-            count = known.count + 1 if known else 1
-            newest = LeftAlone(count, told.symbol, told.reason, from_rfc3339(told.at))
-            self._seen = replace(self._seen, left_alone=self._seen.left_alone | {told.strategy: newest})
 
     def end(self, reason: str) -> None:
         """No session will follow."""

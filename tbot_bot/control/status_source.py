@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 import structlog
 
-from tbot_bot.api.status import CacheStatus, StatusDocument, StrategyStatus
-from tbot_bot.api.wire import text_or_none
+from tbot_bot.api.status import CacheStatus, StatusDocument
 from tbot_bot.config.files import write_atomically
 from tbot_bot.control.conductor import Conductor
 from tbot_bot.control.foundation import Foundation
 from tbot_bot.control.lifecycle import Lifecycle
+from tbot_bot.control.strategy_status import strategy_statuses
 from tbot_bot.domain.broker import BrokerError
 from tbot_bot.domain.intents import Window
 from tbot_bot.domain.orders import BrokerAccount
-from tbot_bot.domain.trades import Result, Trade
 from tbot_bot.monitoring.error_handler import ErrorHandler
 from tbot_bot.monitoring.status_bot import BotFacts, SystemFacts, build_document
 from tbot_bot.monitoring.watchdog_bot import judge as judge_health
-from tbot_bot.strategies.registry import STRATEGIES
 from tbot_bot.trading.float_bot import deployed, float_deviation_pct
 
 log = structlog.get_logger("status")
@@ -110,7 +107,7 @@ class StatusSource:
             api=judge_health(seen.heartbeat, now),
             latency_ms=seen.heartbeat.latency_ms if seen.heartbeat else None,
             strategy=seen.strategy if seen.window is not Window.IDLE else None,
-            strategies=self._strategies(today, trades),
+            strategies=strategy_statuses(floor, seen, figures.day or (sessions[0].day if sessions else None)),
             last_trade_id=floor.records.last_trade_id(),
             session=seen.session,
             market_time=seen.market_time,
@@ -122,27 +119,6 @@ class StatusSource:
             universe=CacheStatus.UP_TO_DATE if floor.kind.market_is_simulated else CacheStatus.UNKNOWN,
             troubles=self._troubles(),
         )
-
-    def _strategies(self, today: Result | None, trades: Sequence[Trade]) -> list[StrategyStatus]:
-        seen = self._conductor.floor.view.seen
-        alone = len(STRATEGIES) == 1  # then the book's results are that strategy's
-        found = []
-        for one in STRATEGIES:
-            passed = seen.left_alone.get(one.name)
-            found.append(
-                StrategyStatus(
-                    name=one.name,
-                    enabled=True,
-                    window=seen.window if seen.strategy == one.name else Window.IDLE,
-                    trades_today=today.trades_closed if alone and today else None,
-                    win_rate_pct=text_or_none(today.win_rate_pct) if alone and today else None,
-                    realised_pnl=str(today.pnl) if alone and today else None,
-                    open_trades=sum(trade.strategy == one.name for trade in trades),
-                    left_alone=None if seen.session is None else (passed.count if passed else 0),
-                    last_left_alone=passed and f"{passed.symbol} at {passed.at:%H:%M} UTC: {passed.reason}",
-                )
-            )
-        return found
 
     def _troubles(self) -> tuple[str, ...]:
         conductor = self._conductor

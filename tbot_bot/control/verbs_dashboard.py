@@ -19,7 +19,18 @@ from tbot_bot.api.status import (
     MetricsText,
     StatusDocument,
 )
-from tbot_bot.api.trades import AskTrade, AskTrades, FillRow, PostingRow, TradeDetail, TradePage, TradeRow
+from tbot_bot.api.trades import (
+    AskNoTrades,
+    AskTrade,
+    AskTrades,
+    FillRow,
+    NoTradePage,
+    NoTradeRow,
+    PostingRow,
+    TradeDetail,
+    TradePage,
+    TradeRow,
+)
 from tbot_bot.api.wire import text_or_none
 from tbot_bot.control.conductor import Conductor
 from tbot_bot.control.status_source import StatusSource
@@ -27,6 +38,7 @@ from tbot_bot.control.system_api import Caller, Handler
 from tbot_bot.control.trading_day import trade_unrealised
 from tbot_bot.domain.money import Price
 from tbot_bot.domain.orders import Side
+from tbot_bot.domain.strategy_results import NoTradeFilter
 from tbot_bot.domain.time import from_rfc3339, to_rfc3339
 from tbot_bot.domain.trades import Trade
 from tbot_bot.monitoring.log_book import LogBook
@@ -67,6 +79,7 @@ class DashboardVerbs:
             "status.days": self._days,
             "trades.open": self._open,
             "trades.closed": self._closed,
+            "trades.no_trades": self._no_trades,
             "trades.detail": self._detail,
             "logs.names": self._log_names,
             "logs.read": self._log,
@@ -119,6 +132,26 @@ class DashboardVerbs:
             day=asked.day,
         )
         return TradePage(items=_rows(page.items, conductor, {}), next=text_or_none(page.next))
+
+    def _no_trades(self, _caller: Caller, asked: AskNoTrades) -> NoTradePage:
+        conductor, _ = self._desk()
+        wanted = NoTradeFilter(asked.strategy, asked.symbol, asked.day)
+        page = conductor.floor.records.no_trades(wanted, asked.limit, _cursor(asked.cursor))
+        return NoTradePage(
+            items=[
+                NoTradeRow(
+                    session_day=one.session_day.isoformat(),
+                    at=to_rfc3339(one.at),
+                    strategy=one.strategy,
+                    symbol=one.no_trade.symbol,
+                    stage=one.no_trade.stage,
+                    check=one.no_trade.check,
+                    reason=one.no_trade.reason,
+                )
+                for one in page.items
+            ],
+            next=text_or_none(page.next),
+        )
 
     def _detail(self, _caller: Caller, asked: AskTrade) -> TradeDetail:
         conductor, _ = self._desk()
@@ -190,15 +223,19 @@ def _cursor(text: str | None) -> int | None:
 
 
 def _rows(trades: Sequence[Trade], conductor: Conductor, marks: Mapping[str, Price]) -> list[TradeRow]:
-    reasons = _reports(conductor).entry_reasons([trade.trade_id for trade in trades])
-    return [_row(trade, marks.get(trade.symbol), reasons.get(trade.trade_id, "")) for trade in trades]
+    trade_ids = [trade.trade_id for trade in trades]
+    reasons, stops = _reports(conductor).entry_reasons(trade_ids), _reports(conductor).last_stops(trade_ids)
+    return [
+        _row(trade, marks.get(trade.symbol), reasons.get(trade.trade_id, ""), stops.get(trade.trade_id))
+        for trade in trades
+    ]
 
 
 def _moment(at: datetime | None) -> str | None:
     return None if at is None else to_rfc3339(at)
 
 
-def _row(trade: Trade, mark: Price | None, entry_reason: str) -> TradeRow:
+def _row(trade: Trade, mark: Price | None, entry_reason: str, last_stop: Price | None) -> TradeRow:
     is_open = trade.closed_at is None
     quantity = trade.quantity if is_open else trade.entry_quantity
     return TradeRow(
@@ -210,7 +247,7 @@ def _row(trade: Trade, mark: Price | None, entry_reason: str) -> TradeRow:
         entry_price=str(trade.entry_price),
         exit_price=text_or_none(trade.exit_price),
         mark=text_or_none(mark) if is_open else None,
-        stop_price=text_or_none(trade.stop_price),
+        stop_price=text_or_none(last_stop or trade.stop_price),
         target_price=text_or_none(trade.target_price),
         fees=str(trade.fees),
         realised_pnl=str(trade.realised_pnl),

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import date, datetime
+from decimal import Decimal
 from typing import Protocol
 
 from tbot_bot.domain.entries import Page
+from tbot_bot.domain.intents import NoTrade, Stage
 from tbot_bot.domain.ledger_port import LedgerRows
 from tbot_bot.domain.market import Session
 from tbot_bot.domain.money import Money, Quantity
 from tbot_bot.domain.orders import Book
 from tbot_bot.domain.positions import Lot, Match, Position
+from tbot_bot.domain.strategy_results import NoTradeFilter, NoTradeRecord, StrategyResult
 from tbot_bot.domain.trades import (
     AppliedExecution,
     EquityPoint,
@@ -93,6 +96,19 @@ class ResultRows(Protocol):
         ...
 
 
+class StrategyRows(Protocol):
+    """Results by strategy and trades not made, inside one transaction."""
+
+    def add_result(self, day: date, strategy: str, result: Result, r_multiple: Decimal | None) -> None: ...
+    def results(self, day: date | None) -> Mapping[str, StrategyResult]:
+        """By strategy: one day's, or with None all of them added up."""
+        ...
+
+    def add_no_trade(self, day: date, strategy: str, no_trade: NoTrade, at: datetime) -> None: ...
+    def no_trades(self, wanted: NoTradeFilter, before: int | None, limit: int) -> Page[NoTradeRecord]: ...
+    def no_trade_counts(self, day: date) -> Mapping[tuple[str, Stage], int]: ...
+
+
 class TradingUnit(Protocol):
     """What one transaction of the database offers to trading."""
 
@@ -104,6 +120,8 @@ class TradingUnit(Protocol):
     def trades(self) -> TradeRows: ...
     @property
     def results(self) -> ResultRows: ...
+    @property
+    def strategies(self) -> StrategyRows: ...
 
 
 class TradingStore(Protocol):

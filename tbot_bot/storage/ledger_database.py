@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Engine
 from tbot_bot.storage.engine import migrate, open_sqlite, reading
 from tbot_bot.storage.ledger_store import SqlLedger
 from tbot_bot.storage.result_store import SqlResults
+from tbot_bot.storage.strategy_store import SqlStrategies
 from tbot_bot.storage.trading_store import SqlOrders, SqlTrades
 
 
@@ -22,6 +23,7 @@ class SqlUnit:
         self.orders = SqlOrders(connection)
         self.trades = SqlTrades(connection)
         self.results = SqlResults(connection)
+        self.strategies = SqlStrategies(connection)
 
 
 class LedgerDatabase:

@@ -81,6 +81,10 @@ _TRADES_BY_DAY = text("""
     SELECT closed_day AS day, count(*) AS trades_closed, sum(CASE WHEN realised > fees THEN 1 ELSE 0 END) AS wins
     FROM trade WHERE closed_us IS NOT NULL GROUP BY closed_day
 """)
+_STRATEGIES_BY_DAY = text("""
+    SELECT day, sum(realised) AS realised, sum(fees) AS fees, sum(trades_closed) AS trades_closed, sum(wins) AS wins
+    FROM strategy_result GROUP BY day
+""")
 _ALL_RESULTS = text("SELECT * FROM session_result")
 _TRADE_TOTALS = text("SELECT coalesce(sum(realised), 0) AS realised, coalesce(sum(fees), 0) AS fees FROM trade")
 _LEDGER_TOTALS = text("""
@@ -185,6 +189,12 @@ class SqlResults:
         lifetime = self.lifetime().result
         if lifetime != whole:
             found.append(f"Lifetime: kept {_words(lifetime)}, recomputed {_words(whole)}.")
+        by_strategy = {row.day: _result(row) for row in self._connection.execute(_STRATEGIES_BY_DAY)}
+        found += [
+            f"Strategies {day}: kept {_words(by_strategy.get(day, Result()))}, recomputed {_words(result)}."
+            for day, result in sorted(summed.items())
+            if by_strategy.get(day, Result()) != result
+        ]
         accounts = {"result": STRATEGY_RESULT, "fees": STRATEGY_FEES}
         totals = {
             "Trades": self._connection.execute(_TRADE_TOTALS).one(),

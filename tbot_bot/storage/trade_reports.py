@@ -75,6 +75,20 @@ class TradeReports:
                     found[trade_id] = row.why
         return found
 
+    def last_stops(self, trade_ids: Sequence[str]) -> dict[str, Price]:
+        """Return where each trade's protective stop stands, or stood last, by its id; it may have trailed."""
+        query = text(
+            "SELECT leg.stop_price FROM trade_order entry JOIN trade_order leg ON leg.parent = entry.client_order_id"
+            " WHERE entry.trade_id = :trade AND entry.role = 'entry' AND leg.role = 'stop_loss'"
+        )
+        found: dict[str, Price] = {}
+        with self._reader.connect() as connection:
+            for trade_id in trade_ids:
+                units = connection.execute(query, {"trade": trade_id}).scalar()
+                if units is not None:
+                    found[trade_id] = Price(units)
+        return found
+
     def fills(self, trade_id: str) -> list[Fill]:
         """Return the executions of a trade, oldest first."""
         query = text(

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import date, datetime
 
 from tbot_bot.domain.entries import Draft, Page
 from tbot_bot.domain.fills import NO_TRADE, TradeEffects, fill_event, fill_posting, new_trade, trade_effects
+from tbot_bot.domain.intents import NoTrade, Stage
 from tbot_bot.domain.market import Session
 from tbot_bot.domain.money import Money, Quantity
 from tbot_bot.domain.orders import Book, Execution, Order, OrderRequest, OrderStatus, book_of, role_of
 from tbot_bot.domain.positions import FillError, Match, Position, match_fill
+from tbot_bot.domain.strategy_results import NoTradeFilter, NoTradeRecord, StrategyResult, r_multiple
 from tbot_bot.domain.trades import (
     AppliedExecution,
     EquityPoint,
@@ -208,6 +211,28 @@ class TradeLogger:
         with self._store.snapshot() as unit:
             return tuple(unit.results.differences())
 
+    # strategies
+
+    def strategy_results(self, day: date | None) -> Mapping[str, StrategyResult]:
+        """Return what each strategy achieved in one exchange session, or with None since inception."""
+        with self._store.snapshot() as unit:
+            return unit.strategies.results(day)
+
+    def record_no_trade(self, day: date, strategy: str, no_trade: NoTrade, at: datetime) -> None:
+        """Record why a symbol is not traded; what the same check said first in a session stands."""
+        with self._store.transaction() as unit:
+            unit.strategies.add_no_trade(day, strategy, no_trade, at)
+
+    def no_trades(self, wanted: NoTradeFilter, limit: int, before: int | None = None) -> Page[NoTradeRecord]:
+        """Return the trades that were not made, newest first; `before` is the `next` of the page before."""
+        with self._store.snapshot() as unit:
+            return unit.strategies.no_trades(wanted, before, limit)
+
+    def no_trade_counts(self, day: date) -> Mapping[tuple[str, Stage], int]:
+        """Return how many trades were not made in a session, by strategy and stage."""
+        with self._store.snapshot() as unit:
+            return unit.strategies.no_trade_counts(day)
+
     # reconciliations
 
     def record_reconciliation(
@@ -290,6 +315,8 @@ def _book(
     unit.orders.update_order(with_execution(record, execution, effects.latest_id))
     if record.book is Book.STRATEGY:
         unit.results.add_result(session_day, effects.result)
+        multiple = r_multiple(effects.closed) if effects.closed else None
+        unit.strategies.add_result(session_day, record.strategy, effects.result, multiple)
     applied = AppliedExecution(
         execution,
         Outcome.APPLIED,

@@ -13,7 +13,7 @@ from pydantic import Field
 from tbot_bot.api.errors import Problem
 from tbot_bot.api.lifecycle import Phase
 from tbot_bot.api.permissions import Permission
-from tbot_bot.api.trades import AskTrade, AskTrades, TradeDetail, TradePage
+from tbot_bot.api.trades import AskNoTrades, AskTrade, AskTrades, NoTradePage, TradeDetail, TradePage
 from tbot_bot.domain.time import to_rfc3339
 from tbot_web.support import trade_view
 from tbot_web.support.openapi import documented
@@ -37,6 +37,8 @@ PAGE = Page(
 blueprint = Blueprint("trades", __name__)
 
 _PAGE, _PAGE_MAX, _EXPORT_MAX = 50, 500, 100_000
+#: Rows of the list of trades that were not made; the page is about those that were.
+_REASONS = 12
 
 
 class TradesQuery(AskTrades):
@@ -61,6 +63,7 @@ class Filter:
     sort: str
     order: str
     cursor: str | None
+    why: str | None
 
     @classmethod
     def of_request(cls) -> Filter:
@@ -75,6 +78,7 @@ class Filter:
             sort=one_of("sort", trade_view.SORTED_BY, "opened_at"),
             order=one_of("order", ("asc", "desc"), "desc"),
             cursor=asked.get("cursor"),
+            why=asked.get("why"),
         )
 
     @property
@@ -94,6 +98,10 @@ class Filter:
             cursor=self.cursor, limit=limit, symbol=self.symbol, strategy=self.strategy, day=self.day
         )  # fmt: skip
 
+    def not_made(self, limit: int, cursor: str | None) -> AskNoTrades:
+        """What to ask the runner about trades that were not made."""
+        return AskNoTrades(cursor=cursor, limit=limit, symbol=self.symbol, strategy=self.strategy, day=self.day)
+
 
 @blueprint.get("/")
 def show() -> Answer:
@@ -103,7 +111,8 @@ def show() -> Answer:
         return failed_panel(PAGE, chosen)
     as_of = to_rfc3339(now())
     opened, closed = attempt(lambda: _open(chosen)), attempt(lambda: _closed(chosen, _PAGE))
-    if (silent := silence(opened, closed)) is not None:
+    not_made = attempt(lambda: _not_made(chosen, _REASONS, chosen.why))
+    if (silent := silence(opened, closed, not_made)) is not None:
         return failed_panel(PAGE, silent)
     return render_template(
         "trades.html",
@@ -113,6 +122,7 @@ def show() -> Answer:
         as_of=as_of,
         opened=opened,
         closed=closed,
+        not_made=not_made,
     )
 
 
@@ -138,6 +148,14 @@ def rows() -> Response:
     if one_of("state", ("open", "closed"), "closed") == "open":
         return json_answer(_open(chosen))
     return json_answer(_closed(chosen, limit))
+
+
+@blueprint.get("/api/no_trades")
+@documented("Why symbols were not traded, newest first.", answer=NoTradePage, address=AskNoTrades)
+def no_trades() -> Response:
+    """Why symbols were not traded: the stage, the check and the figures, once each a session."""
+    chosen = Filter.of_request()
+    return json_answer(_not_made(chosen, whole_number("limit", _PAGE, 1, _PAGE_MAX), chosen.cursor))
 
 
 @blueprint.get("/api/<trade_id>")
@@ -173,6 +191,11 @@ def _open(chosen: Filter) -> TradePage:
 
 def _closed(chosen: Filter, limit: int) -> TradePage:
     found: TradePage = runner().call("trades.closed", chosen.page(limit))
+    return found
+
+
+def _not_made(chosen: Filter, limit: int, cursor: str | None) -> NoTradePage:
+    found: NoTradePage = runner().call("trades.no_trades", chosen.not_made(limit, cursor))
     return found
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tbot_bot.api.lifecycle import PHASES, Phase, State
 from tbot_bot.api.status import ApiHealth, BotStatus, CacheStatus, Compliance, Severity, StatusDocument, StrategyStatus
@@ -148,15 +148,30 @@ def strategy_cells(strategy: StrategyStatus) -> list[Cell]:
     """What a strategy does now, what became of its signals in this session, and why the last was let pass."""
     no_session = "no session has opened yet"
     signals = "" if strategy.left_alone is None else f"{counted(strategy.left_alone, 'signal')} left alone"
+    if strategy.not_traded:
+        signals += f" ({', '.join(f'{stage} {count}' for stage, count in sorted(strategy.not_traded.items()))})"
     return [
         Cell("Window now", Shown(strategy.window)),
         Cell("Open trades", figures.whole(strategy.open_trades), reason=NO_BOOKS),
         Cell("Closed today", figures.whole(strategy.trades_today), reason=no_session),
         Cell("Win rate", figures.percent(strategy.win_rate_pct), reason="no trade has closed in this session"),
         Cell("PnL, USD", figures.money(strategy.realised_pnl, sign=True), reason=no_session),
+        Cell("Expectancy, USD", _per_trade(strategy.expectancy_ever, strategy), reason="no trade has closed yet"),
+        Cell("Average R", _average_r(strategy), reason="no trade with a stop has closed yet"),
         Cell("Not traded", Shown(signals) if signals else None, reason=no_session),
         *([Cell("Last of them", Shown(strategy.last_left_alone))] if strategy.last_left_alone else []),
     ]
+
+
+def _per_trade(expectancy: str | None, strategy: StrategyStatus) -> Shown | None:
+    """The mean result of every trade so far, and of how many."""
+    shown = figures.money(expectancy, sign=True)
+    return shown and replace(shown, text=f"{shown.text} over {counted(strategy.trades_ever or 0, 'trade')}")
+
+
+def _average_r(strategy: StrategyStatus) -> Shown | None:
+    shown = figures.money(strategy.average_r_ever, sign=True)
+    return shown and replace(shown, text=f"{shown.text} R")
 
 
 def headline(bot: BotStatus) -> list[tuple[str, Shown | None, str, str]]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from itertools import groupby
 
-from tbot_bot.api.trades import FillRow, PostingRow, TradeRow
+from tbot_bot.api.trades import FillRow, NoTradeRow, PostingRow, TradeRow
 from tbot_bot.domain.money import Money, Price, Quantity, to_decimal, total
 from tbot_web.support import figures
 from tbot_web.support.figures import Shown
@@ -19,6 +19,14 @@ EXPORTED = (
 )  # fmt: skip
 #: How a bracket leg's role reads as the reason of a close; other reasons are sentences already.
 _CLOSED_BY = {"stop_loss": "stopped out", "take_profit": "target reached"}
+#: Where a trade that was not made was stopped.
+_STAGES = {
+    "filter": "choice of symbols",
+    "signal": "signal",
+    "risk": "position size",
+    "gate": "gate",
+    "order": "order",
+}
 _BY_NUMBER = frozenset({"quantity", "fees", "pnl"})
 SORTED_BY = ("trade_id", "symbol", "strategy", "side", "quantity", "pnl", "fees", "opened_at")
 
@@ -62,6 +70,11 @@ def fees_total(trades: Sequence[TradeRow]) -> Shown | None:
 def closed_by(trade: TradeRow) -> str:
     """Why the trade was closed, in words; nothing while it is open."""
     return _CLOSED_BY.get(trade.close_reason or "", trade.close_reason or "")
+
+
+def stopped_at(row: NoTradeRow) -> str:
+    """The stage at which a trade was stopped, in words."""
+    return _STAGES[row.stage]
 
 
 def short_id(trade_id: str) -> str:

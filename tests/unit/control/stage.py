@@ -172,7 +172,7 @@ class Stage:
         return self.bot.ask(AskIntent, intent=intent_to_wire(self.entry(symbol, quantity, **options))).refused
 
     def entry(self, symbol: str = "AAA", quantity: str = "100", **options: Any) -> OrderIntent:
-        return entry_intent(symbol, "buy", quantity, bracket=False, **options)
+        return entry_intent(symbol, "buy", quantity, **({"bracket": False} | options))
 
     def enter(self, symbol: str = "AAA", quantity: str = "100", **options: Any) -> None:
         """Enter, be filled, and report it, as a bot does."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from tbot_bot.api.bot_protocol import TellMarket, TellNoTrade
-from tbot_bot.control.market_view import LeftAlone, MarketView, Seen
+from tbot_bot.api.bot_protocol import TellMarket
+from tbot_bot.control.market_view import MarketView, Seen
 from tbot_bot.domain.intents import Window
 from tbot_bot.domain.market import Session
 from tbot_bot.domain.money import Price
@@ -57,20 +57,6 @@ def test_prices_are_kept_until_newer_ones_come() -> None:
     view = MarketView()
     view.take(told(marks={"SPY": "168.5", "IBM": "184"}), NOW)
     assert view.take(told(marks={"SPY": "169"}), NOW).marks == {"SPY": Price.of("169"), "IBM": Price.of("184")}
-
-
-def test_what_a_strategy_let_pass_is_counted_within_its_session() -> None:
-    view = MarketView()
-    view.take(told(), NOW)
-    for number, symbol in enumerate(("SPY", "IBM")):
-        passed = TellNoTrade(id=number, session_day="2013-10-04", strategy="open", symbol=symbol, stage="signal",
-                             check="volume", reason="too thin", at="2013-10-04T13:40:00Z")  # fmt: skip
-        view.leave_alone(passed)
-    expected = {"open": LeftAlone(2, "IBM", "too thin", OPEN_AT + timedelta(minutes=10))}
-    assert view.take(told(market_time="2013-10-04T13:41:00Z"), NOW).left_alone == expected
-    next_day = {name: f"2013-10-07T{clock}:00Z" for name, clock in (("session_open_at", "13:30"),
-                ("session_close_at", "20:00"), ("market_time", "13:30"))}  # fmt: skip
-    assert view.take(told(session_day="2013-10-07", **next_day), NOW).left_alone == {}
 
 
 def test_a_failing_broker_fails_since_the_first_report_of_it() -> None:

@@ -74,7 +74,7 @@ def test_a_trading_bot(stage: Stage, bot: Callable[[], dict[str, Any]]) -> None:
     assert [(one["name"], one["window"], one["enabled"]) for one in row["strategies"]] == [
         ("open", "trading", True),
         ("mid", "idle", True),
-        ("close", "idle", True),
+        ("close", "trading", True),  # less than 90 minutes of the session are left,
     ]
     assert [(one["left_alone"], one["last_left_alone"]) for one in row["strategies"]] == [(0, None)] * 3
     where = {"session_day": "2013-10-04", "strategy": "open", "symbol": "BBB", "stage": "signal", "check": "range"}

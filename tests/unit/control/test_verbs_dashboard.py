@@ -8,12 +8,15 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry, Gauge
 
+from tbot_bot.api.bot_protocol import TellNoTrade, TellOrder
 from tbot_bot.api.errors import ApiError
+from tbot_bot.api.wire import order_to_wire
 from tbot_bot.control.status_source import StatusSource
 from tbot_bot.control.system_api import Caller, Handler
 from tbot_bot.control.verbs_dashboard import LOG_TITLES, DashboardVerbs
 from tbot_bot.domain.lifecycle import State
 from tbot_bot.domain.money import Money, Price, total
+from tbot_bot.domain.orders import Book, OrderRole, client_order_id
 from tbot_bot.monitoring.error_handler import ErrorHandler
 from tests.unit.control.backstage import call
 from tests.unit.control.stage import Stage
@@ -174,3 +177,54 @@ def test_opening_a_log_is_noted_and_following_it_is_not(dashboard: Dashboard) ->
 def test_only_those_logs_are_read(dashboard: Dashboard, name: str) -> None:
     assert dashboard.refused("logs.read", name=name) == (404, "no_such_log")
     assert dashboard.log_reads == []
+
+
+def test_reasons_against_trades_are_kept_and_listed(dashboard: Dashboard) -> None:
+    dashboard.stage.trade()
+    for symbol, check in (("AAA", "volume"), ("BBB", "range"), ("BBB", "range")):
+        where = {"session_day": "2013-10-04", "strategy": "open", "symbol": symbol, "stage": "signal", "check": check}
+        dashboard.stage.bot.ask(TellNoTrade, **where, reason=f"no {check}", at="2013-10-04T13:40:00Z")
+    page = dashboard.ask("trades.no_trades", limit=1)
+    assert page.items[0].model_dump() == {
+        "session_day": "2013-10-04",
+        "at": "2013-10-04T13:40:00Z",
+        "strategy": "open",
+        "symbol": "BBB",
+        "stage": "signal",
+        "check": "range",
+        "reason": "no range",
+    }
+    rest = dashboard.ask("trades.no_trades", cursor=page.next)
+    assert [row.symbol for row in rest.items] == ["AAA"]
+    assert dashboard.ask("trades.no_trades", day="2013-10-07").items == []
+    opened = dashboard.ask("status.document").bots[0].strategies[0]
+    assert (opened.not_traded, opened.left_alone) == ({"signal": 2}, 2)
+
+
+def test_a_trade_shows_the_stop_where_it_stands_now(dashboard: Dashboard) -> None:
+    stage = dashboard.stage
+    stage.trade()
+    stage.enter("AAA", bracket=True)
+    (before,) = dashboard.ask("trades.open").items
+    (trade,) = stage.floor.records.open_trades()
+    number = stage.floor.orders.number_of(trade) or 1
+    stop_id = client_order_id(Book.STRATEGY, "open", "AAA", trade.session_day, number, OrderRole.STOP_LOSS)
+    first = stage.floor.records.order(stop_id)
+    assert first is not None
+    assert first.order.stop_price is not None
+    assert before.stop_price == str(first.order.stop_price)
+    closer = first.order.stop_price + Price.of("0.5")
+    stage.bot.ask(TellOrder, order=order_to_wire(stage.line.inner.replace_stop(stop_id, closer)))
+    (after,) = dashboard.ask("trades.open").items
+    assert after.stop_price == str(closer)
+    assert stage.floor.records.open_trades()[0].stop_price == first.order.stop_price  # the risk is that of the entry
+
+
+def test_the_strategies_part_counts_its_own_trades(dashboard: Dashboard) -> None:
+    dashboard.trade_day("AAA", "BBB")
+    first, second, _ = dashboard.ask("status.document").bots[0].strategies
+    assert (first.trades_today, first.trades_ever, second.trades_ever) == (2, 2, 0)
+    assert first.realised_pnl == first.realised_pnl_ever == str(dashboard.stage.floor.records.lifetime().result.pnl)
+    assert Money.of(first.expectancy or "0") * 2 == Money.of(first.realised_pnl or "0")
+    assert first.average_r is None  # these had no stop, so nothing says what they risked
+    assert second.expectancy_ever is None

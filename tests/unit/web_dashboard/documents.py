@@ -239,6 +239,26 @@ def log_page(asked: logs.AskLog, lines: list[logs.LogLine]) -> logs.LogPage:
 Answers = dict[str, Callable[[Any, Any], Any] | ApiError]
 
 
+def no_trades(asked: trades.AskNoTrades) -> trades.NoTradePage:
+    """Thirty reasons, newest first, by pages."""
+    found = [
+        trades.NoTradeRow(
+            session_day="2010-11-22",
+            at=f"2010-11-22T15:{number:02}:00Z",
+            strategy="open" if number % 2 else "mid",
+            symbol="TEC",
+            stage=("filter", "signal", "risk", "gate", "order")[number % 5],
+            check="volume",
+            reason=f"closed beyond the range at 75.{number:02} on 0.55 of the mean minute's volume, less than 0.8",
+        )
+        for number in range(30, 0, -1)
+    ]
+    kept = [row for row in found if asked.strategy in (None, row.strategy) and asked.symbol in (None, row.symbol)]
+    start = int(asked.cursor or 0)
+    end = start + asked.limit
+    return trades.NoTradePage(items=kept[start:end], next=str(end) if end < len(kept) else None)
+
+
 def answers() -> Answers:
     """Answers of every verb that the dashboard asks, for CannedRunner.special."""
     closed = [trade(number) for number in range(1, 121)]
@@ -265,6 +285,7 @@ def answers() -> Answers:
         "status.days": lambda *_: days(),
         "trades.open": lambda *_: trades.TradePage(items=open_trades()),
         "trades.closed": page,
+        "trades.no_trades": lambda _caller, asked: no_trades(asked),
         "trades.detail": lambda *_: detail(),
         "logs.names": lambda *_: LOG_NAMES,
         "logs.read": lambda _caller, asked: log_page(asked, lines),

@@ -197,6 +197,28 @@ class TestTrades:
         assert "T-20101119-0070" in older
         assert "T-20101122-0007" not in older
 
+    def test_why_nothing_was_traded_with_pages(self, runner: CannedRunner, admin: Browser) -> None:
+        page = admin.get("/trades/").text
+        assert "Why nothing was traded" in page
+        assert "closed beyond the range at 75.30" in page
+        assert "closed beyond the range at 75.18" not in page
+        assert "why=12" in page
+        older = admin.get("/trades/?why=12").text
+        assert "closed beyond the range at 75.18" in older
+        assert "closed beyond the range at 75.30" not in older
+        assert "choice of symbols" in page
+        assert "No reason matches" in admin.get("/trades/?symbol=NONE").text
+        runner.special["trades.no_trades"] = lambda *_: trades.NoTradePage(items=[])
+        assert "No signal was left alone yet" in admin.get("/trades/").text
+
+    def test_reasons_for_programs(self, admin: Browser) -> None:
+        found = admin.get("/trades/api/no_trades?strategy=mid&limit=5").json()
+        assert [row["strategy"] for row in found["items"]] == ["mid"] * 5
+        assert found["next"] == "5"
+        after = admin.get("/trades/api/no_trades?strategy=mid&limit=5&cursor=5").json()
+        assert after["items"][0]["at"] < found["items"][-1]["at"]
+        assert admin.get("/trades/api/no_trades?day=never").json()["code"] == "bad_filter"
+
     def test_filter_and_no_match(self, admin: Browser) -> None:
         assert "T-20101119-0119" not in admin.get("/trades/?symbol=spy").text
         page = admin.get("/trades/?symbol=NONE").text

@@ -9,6 +9,7 @@ from tbot_bot.api.lifecycle import Phase
 from tbot_bot.api.permissions import ROLE_PERMISSIONS, Permission, Role
 from tbot_bot.api.status import ApiHealth, EquityPoint, ErrorEvent, Severity
 from tbot_web.support import console, plots, status_view, trade_view
+from tbot_web.support.figures import MINUS
 from tbot_web.support.page import MONEY, WATCH, Page
 from tests.unit.web_dashboard.documents import (
     bot,
@@ -107,10 +108,14 @@ class TestStatus:
         assert str(said["PnL, USD"].shown) == "+396.58"
         assert said["Not traded"].shown is None
         assert "Last of them" not in said
-        busy = first.model_copy(update={"left_alone": 1, "last_left_alone": passed, "open_trades": 2})
+        assert (said["Expectancy, USD"].shown, said["Average R"].shown) == (None, None)
+        ever = {"trades_ever": 40, "expectancy_ever": "-3.5", "average_r_ever": "-0.12", "not_traded": {"signal": 1}}
+        busy = first.model_copy(update={"left_alone": 1, "last_left_alone": passed, "open_trades": 2, **ever})
         said = {cell.label: cell for cell in status_view.strategy_cells(busy)}
         shown = [str(said[label].shown) for label in ("Not traded", "Last of them", "Open trades")]
-        assert shown == ["1 signal left alone", passed, "2"]
+        assert shown == ["1 signal left alone (signal 1)", passed, "2"]
+        assert str(said["Expectancy, USD"].shown) == f"{MINUS}3.50 over 40 trades"
+        assert str(said["Average R"].shown) == f"{MINUS}0.12 R"
 
     def test_the_market_in_words(self) -> None:
         at = "2010-11-22T15:02:11Z"
