@@ -17,7 +17,8 @@ from tests.faults.vault import Vault, contents, effect, opened, request_id
 
 #: What a runner that cannot start says by name.
 NAMED = (SecretStoreError, RotationError, AuditUnavailableError)
-_ALL = 1_000_000
+#: So many records of a kind are looked at, newest first: all but in a home that was rotated a thousand times.
+_NEWEST = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,18 +70,19 @@ def effects_are_carried_through(vault: Vault, asked: Asked, held: Held) -> Itera
 
 def audit_tells_all(vault: Vault, _asked: Asked, _held: Held) -> Iterator[str]:
     """Numbers rise, each generation was asked for and committed once, and the last commit is what is held."""
-    commits = [one.entry for one in _records(vault, COMMIT, AuditPhase.OUTCOME)]
+    records = _records(vault, COMMIT, AuditPhase.OUTCOME)
+    commits = [one.entry for one in records]
     intents = {one.entry.request_id: one.seq for one in _records(vault, ROTATION, AuditPhase.INTENT)}
     numbers = [entry.generation or 0 for entry in commits]
-    if numbers != list(range(len(numbers))):
+    if numbers != list(range(numbers[0], numbers[0] + len(numbers))):
         yield f"the audit log's generations do not rise one by one: {numbers[-5:]}"
-    unasked = [entry.generation for entry in commits[1:] if entry.request_id not in intents]
+    unasked = [entry.generation for entry in commits[1:][-_NEWEST // 2 :] if entry.request_id not in intents]
     if unasked:
         yield f"the audit log has no intent for {unasked}"
     with vault.store.current() as pinned:
         if (numbers[-1], commits[-1].detail["manifest_sha256"]) != (pinned.number, pinned.manifest_sha256):
             yield "the audit log's last commit is not the generation that is held"
-    if not vault.audit.verify().ok:
+    if not vault.audit.verify(records[0].seq if len(records) == _NEWEST else 0).ok:
         yield "the audit chain is broken"
 
 
@@ -153,4 +155,4 @@ def _below(disk: Filesystem, folder: Path) -> Iterator[Path]:
 
 def _records(vault: Vault, verb: str, phase: AuditPhase | None) -> list[AuditRecord]:
     """Oldest first."""
-    return list(reversed(vault.audit.page(AuditFilter(verb=verb, phase=phase), limit=_ALL).items))
+    return list(reversed(vault.audit.page(AuditFilter(verb=verb, phase=phase), limit=_NEWEST).items))

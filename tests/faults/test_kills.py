@@ -100,3 +100,5 @@ def test_kills_at_random_points_one_after_the_other(ground: Path, rounds: Rounds
         outcomes[asked.acknowledged] += 1
         assert violations(Vault(root, clock, count=50), asked) == [], number
     assert outcomes[False] > outcomes[True]
+    with closing(Vault(root, clock, count=50)) as vault:
+        assert vault.audit.verify().ok
