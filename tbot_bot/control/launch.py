@@ -51,6 +51,7 @@ class Launch:
         self._web = Keeper("web", self._start_web)
         self._has_answered = False
         self._recovery = ""  # the token that was said last
+        self._starts = 0  # of the runner, when it was said
 
     def run(self) -> int:
         """Run until a signal asks to stop or restarting cannot help; return the exit code."""
@@ -100,12 +101,12 @@ class Launch:
         """Say the address once everything answers; again when the recovery opens, and when it is over."""
         state, token = self._state(), self._setup_token()
         recovery = token if token and state is State.ERROR else ""
-        is_over = bool(self._recovery) and state not in {State.ERROR, None}
+        is_over = bool(self._recovery) and not token and self._runner.starts != self._starts
         if self._has_answered and not is_over and recovery in {"", self._recovery}:
             return
         if not self._answers():
             return
-        self._has_answered, self._recovery = True, recovery
+        self._has_answered, self._recovery, self._starts = True, recovery, self._runner.starts
         base = f"http://{self.host}:{self.port}"
         if recovery:
             say(

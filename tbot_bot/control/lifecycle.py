@@ -51,10 +51,14 @@ class Lifecycle:
         """Settle the state after a start and publish it."""
         history = self._store.lifecycle_history(50)
         last = history[0].state if history else State.INITIALIZE
-        before = next((record.state for record in history if record.state not in _UNRECORDED), None)
-        resumed = state_at_boot(last, before)
-        if not history or resumed is not last:
-            self._write(resumed, "started again" if history else "new home", "runner")
+        before = next((record for record in history if record.state not in _UNRECORDED), None)
+        resumed = state_at_boot(last, before.state if before else None)
+        if not history:
+            self._write(resumed, "new home", "runner")
+        elif resumed is not last:
+            # an error keeps its reason until an administrator ends it
+            why = before.reason if before and resumed is State.ERROR else "started again"
+            self._write(resumed, why, "runner")
         self.publish()
         return resumed
 

@@ -57,6 +57,16 @@ def test_boot_after_an_orderly_shutdown(house: Backstage) -> None:
     assert not house.lifecycle.is_setting_up
 
 
+def test_an_error_keeps_its_reason_over_a_restart(house: Backstage) -> None:
+    house.put(State.STOPPED)
+    house.lifecycle.move(State.ERROR, "the ledger is damaged")
+    house.lifecycle.move(State.SHUTDOWN_TRIGGERED, "asked to stop")
+    house.lifecycle.move(State.SHUTDOWN, "stopped")
+    house.restart()
+    assert house.lifecycle.boot() is State.ERROR
+    assert house.lifecycle.reason == "the ledger is damaged"
+
+
 def test_a_move_is_recorded_published_and_told(house: Backstage) -> None:
     house.lifecycle.move(State.STARTED, "started", "ada")
     newest = house.foundation.record.lifecycle()
