@@ -69,7 +69,9 @@ def named(backup: Backup) -> str:
 
 
 def in_words(parts: Sequence[BackupPart]) -> str:
-    """`users`, `users and ledger`, `users, audit trail and ledger`."""
+    """`users`, `users and ledger`, `users, audit trail and ledger`, `everything`."""
+    if len(parts) == len(PARTS):
+        return "everything"
     words = [PARTS[part][0] for part in parts]
     return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
 
