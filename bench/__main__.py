@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from bench import first_run, growth, memory, posting, rotation, status_rate
+from bench import first_run, growth, memory, posting, rotation, status_rate, strategies
 from bench.measurement import Measurement
 
 DOCUMENT = Path(__file__).resolve().parents[1] / "docs" / "measurements.md"
@@ -30,6 +30,7 @@ BENCHMARKS: dict[str, Callable[..., list[Measurement]]] = {
     "growth": growth.main,
     "posting": post,
     "memory": memory.main,
+    "strategies": strategies.main,
     "rotation": rotation.main,
 }
 

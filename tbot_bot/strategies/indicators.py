@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import deque
 from datetime import datetime
 from decimal import Decimal
-from fractions import Fraction
 from math import isqrt
 
 from tbot_bot.domain.market import Bar
@@ -53,17 +52,18 @@ class RangeAverage:
     def __init__(self, length: int | None) -> None:
         self._ranges: deque[int] = deque(maxlen=length)
         self._sum = 0
-        self._close: Price | None = None
+        self._close: int | None = None
 
     def add(self, bar: Bar) -> None:
         """Take in the next bar."""
-        high = bar.high if self._close is None else max(bar.high, self._close)
-        low = bar.low if self._close is None else min(bar.low, self._close)
+        high, low = bar.high.units, bar.low.units
+        if self._close is not None:
+            high, low = max(high, self._close), min(low, self._close)
         if len(self._ranges) == self._ranges.maxlen:
             self._sum -= self._ranges[0]
-        self._ranges.append((high - low).units)
-        self._sum += self._ranges[-1]
-        self._close = bar.close
+        self._ranges.append(high - low)
+        self._sum += high - low
+        self._close = bar.close.units
 
     @property
     def value(self) -> Price | None:
@@ -106,7 +106,11 @@ class VolumeWeighted:
         Nothing is far from an average without deviation.
         """
         away = 3 * price.units * self._volume - self._thirds
-        if not self._spread or away * away < Fraction(deviations) ** 2 * self._spread:
+        spread = self._spread
+        if not spread:
+            return 0
+        times, parts = deviations.as_integer_ratio()
+        if away * away * parts * parts < times * times * spread:
             return 0
         return 1 if away > 0 else -1
 
@@ -132,7 +136,7 @@ class DayPath:
             self.open = self.close = bar.open
             self._high, self._low = bar.high, bar.low
         self._high, self._low = max(self._high, bar.high), min(self._low, bar.low)
-        self._length += abs(bar.close - self.close).units
+        self._length += abs(bar.close.units - self.close.units)
         self.close = bar.close
         self.bars += 1
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 from tbot_bot.domain.broker import Broker
 from tbot_bot.domain.money import Quantity
@@ -107,6 +108,7 @@ class OrderView:
         self._seen = set()
 
 
+@lru_cache(maxsize=4096)
 def is_strategy_entry(client_order_id: str) -> bool:
     """Whether the id is that of an entry in the strategy book."""
     return book_of(client_order_id) is Book.STRATEGY and role_of(client_order_id) is OrderRole.ENTRY

@@ -35,10 +35,11 @@ class _Seat:
 
 @dataclass(slots=True)
 class _Traded:
-    """What a symbol traded in this session."""
+    """What a symbol traded in this session, and why the filters leave it out, if they do."""
 
     volume: int = 0
     minutes: int = 0
+    drop: Drop | None = None
 
 
 class StrategyRouter:
@@ -95,9 +96,7 @@ class StrategyRouter:
         self._last[bar.symbol] = bar
         if not session.open_at <= bar.start_at < session.close_at:
             return False
-        traded = self._traded.setdefault(bar.symbol, _Traded())
-        traded.volume += bar.volume.units
-        traded.minutes += 1
+        self._judge(bar)
         for seat in self._seats:
             if bar.symbol not in seat.features:
                 seat.features[bar.symbol] = seat.strategy.features(session, seat.params)
@@ -122,7 +121,7 @@ class StrategyRouter:
         if session is None or not session.open_at <= now < session.close_at:
             return []
         held = tuple(trades)
-        drops = self._drops()
+        drops = {symbol: traded.drop for symbol, traded in self._traded.items() if traded.drop is not None}
         candidates = self._traded.keys() - drops.keys()
         wishes: list[tuple[str, Wish]] = []
         for seat in self._seats:
@@ -147,16 +146,13 @@ class StrategyRouter:
             wishes += [(name, wish) for wish in seat.strategy.decide(context)]
         return wishes
 
-    def _drops(self) -> dict[str, Drop]:
-        """What the filters leave out of the symbols that traded in this session, and why."""
-        found: dict[str, Drop] = {}
-        for symbol, traded in self._traded.items():
-            volume = Quantity(traded.volume // traded.minutes)
-            candidate = Candidate(self._instruments[symbol], self._last[symbol].close, volume)
-            drop = drop_of(candidate, self._rules)
-            if drop is not None:
-                found[symbol] = drop
-        return found
+    def _judge(self, bar: Bar) -> None:
+        """Count what the bar's symbol traded, and say whether the filters leave it out now."""
+        traded = self._traded.setdefault(bar.symbol, _Traded())
+        traded.volume += bar.volume.units
+        traded.minutes += 1
+        volume = Quantity(traded.volume // traded.minutes)
+        traded.drop = drop_of(Candidate(self._instruments[bar.symbol], bar.close, volume), self._rules)
 
     def keep_reason(self, strategy: str, no_trade: NoTrade) -> bool:
         """Keep why a symbol is not traded; False when the same check stopped it before in this session."""
