@@ -317,11 +317,13 @@ def test_a_home_that_was_tampered_with_is_not_served(new_home: HomeMaker) -> Non
     generation = (home.home.storage / "current").resolve()
     victim = next((generation / "secrets").iterdir())
     shutil.copyfile(next((generation / "keys").iterdir()), victim)
-    home.start(wait=False)
-    assert home.process is not None
-    assert home.process.wait(30) == 78
-    assert home.said().startswith("Cannot start:")
-    home.ended()
+    with home:
+        home.start()
+        assert home.state() == "error"
+        assert "is damaged and was not opened" in home.said()
+        with pytest.raises(Refused) as refused:
+            home.ask("configuration.view")
+        assert refused.value.problem["code"] == "home_damaged"
 
 
 def test_the_home_is_never_served_from_another_place_than_its_root(tmp_path: Path) -> None:
