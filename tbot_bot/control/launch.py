@@ -99,13 +99,11 @@ class Launch:
 
     def _say_address_when_up(self) -> None:
         """Say the address once everything answers; again when the recovery opens, and when it is over."""
-        state, token = self._state(), self._setup_token()
-        recovery = token if token and state is State.ERROR else ""
-        is_over = bool(self._recovery) and not token and self._runner.starts != self._starts
-        if self._has_answered and not is_over and recovery in {"", self._recovery}:
+        if not self._address_is_news() or not self._answers():
             return
-        if not self._answers():
-            return
+        # Only a runner that answers has put its token there: what was read before may be older.
+        token = self._setup_token()
+        recovery = self._recovery_token()
         self._has_answered, self._recovery, self._starts = True, recovery, self._runner.starts
         base = f"http://{self.host}:{self.port}"
         if recovery:
@@ -120,6 +118,14 @@ class Launch:
             )
         else:
             say(f"\nRIGD TradeBot is up:\n\n    {base}/\n\nCtrl-C stops everything.")
+
+    def _address_is_news(self) -> bool:
+        is_over = bool(self._recovery) and not self._setup_token() and self._runner.starts != self._starts
+        return not self._has_answered or is_over or self._recovery_token() not in {"", self._recovery}
+
+    def _recovery_token(self) -> str:
+        """The token that opens the recovery, empty while there is none."""
+        return (self._setup_token() or "") if self._state() is State.ERROR else ""
 
     def _answers(self) -> bool:
         try:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import os
 import socket
 import tempfile
+import threading
 from collections.abc import Callable, Iterator
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
@@ -119,3 +122,26 @@ def test_a_refused_start_ends_with_1(
     monkeypatch.setenv("TBOT_WEB_PORT", "none")
     assert main() == 1
     assert capsys.readouterr().err.startswith("Cannot start: TBOT_WEB_PORT is 'none'")
+
+
+def test_a_token_that_was_put_there_while_the_portal_was_asked_is_said(
+    home: Home, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Portal(BaseHTTPRequestHandler):
+        """Answers at the moment at which the runner has put its token there."""
+
+        def do_GET(self) -> None:
+            home.setup_token.write_text("late-token\n")
+            self.send_response(HTTPStatus.OK)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    home.control.mkdir(parents=True)
+    home.bot_state.write_text("initialize\n")
+    with HTTPServer(("127.0.0.1", 0), Portal) as portal:
+        threading.Thread(target=portal.handle_request, daemon=True).start()
+        launch = Launch(home, {"TBOT_WEB_PORT": str(portal.server_port)})
+        launch._say_address_when_up()
+    assert "/configuration?setup=late-token" in capsys.readouterr().out
