@@ -43,6 +43,7 @@ class WireExecution(Message):
     price: str
     fee: str
     at: str
+    busts: str | None = None
 
 
 class WireIntent(Message):

@@ -69,6 +69,7 @@ def execution_to_wire(execution: Execution) -> WireExecution:
         price=str(execution.price),
         fee=str(execution.fee),
         at=to_rfc3339(execution.at),
+        busts=execution.busts,
     )
 
 
@@ -83,6 +84,7 @@ def execution_from_wire(wire: WireExecution) -> Execution:
         price=Price.of(wire.price),
         fee=Money.of(wire.fee),
         at=from_rfc3339(wire.at),
+        busts=wire.busts,
     )
 
 

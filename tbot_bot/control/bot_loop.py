@@ -171,6 +171,8 @@ class BotLoop:
                 self._view.note_order(order)
             case Executed(execution):
                 self._view.note_execution(execution)
+                if execution.busts is not None and self._standing.running:
+                    self._exits.check_protection()
             case GapDetected(reason):
                 log.warning("events were lost", reason=reason)
                 self._catch_up()

@@ -37,9 +37,9 @@ NO_TRADE = TradeEffects(closed=None, touched=None, result=Result())
 
 
 def fill_event(execution: Execution) -> EventDraft:
-    """The event of a fill, keyed by the broker's execution id."""
+    """The event of a fill or bust, keyed by the broker's execution id."""
     return EventDraft(
-        kind="fill",
+        kind="fill" if execution.busts is None else "bust",
         source="broker",
         idempotency_key=f"fill:{execution.execution_id}",
         actor="system",
@@ -71,6 +71,8 @@ def fill_posting(match: Match, execution: Execution, book: Book) -> Posting:
         if entry.value
     ]
     memo = f"{execution.side.value} {execution.quantity} {symbol} at {execution.price}"
+    if execution.busts is not None:
+        memo = f"Bust of {execution.busts}: {memo}"
     return Posting(book=book, effective_at=execution.at, memo=memo, entries=tuple(entries))
 
 

@@ -43,8 +43,10 @@ def request_from_facts(facts: Mapping[str, Any]) -> OrderRequest:
 
 
 def execution_facts(execution: Execution) -> Facts:
-    """The execution as facts: the input that a repeat must match."""
+    """The execution as facts: the input that a repeat must match. Only a bust names what it undoes."""
+    busts: Facts = {} if execution.busts is None else {"busts": execution.busts}
     return {
+        **busts,
         "execution_id": execution.execution_id,
         "sequence": execution.sequence,
         "client_order_id": execution.client_order_id,
@@ -69,4 +71,5 @@ def execution_from_facts(facts: Mapping[str, Any]) -> Execution:
         price=Price.of(facts["price"]),
         fee=Money.of(facts["fee"]),
         at=from_rfc3339(facts["at"]),
+        busts=facts.get("busts"),
     )

@@ -140,7 +140,11 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Execution:
-    """One fill, once: `execution_id` is the broker's and never repeats. `sequence` orders executions at the broker."""
+    """One fill, once: `execution_id` is the broker's and never repeats. `sequence` orders executions at the broker.
+
+    A bust names in `busts` the fill of the same order that it undoes: its side is the opposite, its quantity and price
+    are the same, its fee gives back what that one took.
+    """
 
     execution_id: str
     sequence: int
@@ -151,6 +155,7 @@ class Execution:
     price: Price
     fee: Money
     at: datetime
+    busts: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -110,7 +110,12 @@ def order_of(request: OrderRequest, at: datetime, parent_client_order_id: str | 
 
 
 def with_execution(record: OrderRecord, execution: Execution, trade_id: str | None) -> OrderRecord:
-    """Return the order after one more booked fill; a final status stays as it is."""
+    """Return the order after one more booked fill; a final status stays as it is.
+
+    A bust takes away from what is booked; what the broker reported as filled stands.
+    """
+    if execution.busts is not None:
+        return replace(record, executed=record.executed - execution.quantity, trade_id=trade_id or record.trade_id)
     executed = record.executed + execution.quantity
     filled = max(record.order.filled, executed)
     status = record.order.status

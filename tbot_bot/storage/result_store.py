@@ -91,7 +91,7 @@ _LEDGER_TOTALS = text("""
     SELECT coalesce(sum(CASE WHEN e.account = :result THEN -e.value ELSE 0 END), 0) AS realised,
            coalesce(sum(CASE WHEN e.account = :fees THEN e.value ELSE 0 END), 0) AS fees
     FROM event v JOIN txn t ON t.event_seq = v.seq JOIN entry e ON e.txn_id = t.id
-    WHERE v.kind = 'fill' AND t.state = 'posted' AND e.account IN (:result, :fees)
+    WHERE v.kind IN ('fill', 'bust') AND t.state = 'posted' AND e.account IN (:result, :fees)
 """)
 
 

@@ -37,7 +37,10 @@ _UPDATE_ORDER = text("""
         stop_price = :stop_price, reason = :reason, updated_us = :updated_us
     WHERE client_order_id = :client_order_id
 """)
-_EXECUTION = text("SELECT * FROM execution WHERE execution_id = :id")
+_EXECUTION = text("""
+    SELECT execution.*, event.payload FROM execution JOIN event ON event.seq = execution.event_seq
+    WHERE execution_id = :id
+""")
 _ADD_EXECUTION = text("""
     INSERT INTO execution (execution_id, event_seq, sequence, client_order_id, symbol, side, quantity, price, fee,
                            at_us, session_day, realised, trade_id, closed_trade_id, recorded_us)
@@ -319,6 +322,7 @@ def _applied(row: Any) -> AppliedExecution:
         price=Price(row.price),
         fee=Money(row.fee),
         at=from_micros(row.at_us),
+        busts=json.loads(row.payload).get("busts"),
     )
     return AppliedExecution(
         execution,

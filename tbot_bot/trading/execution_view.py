@@ -56,10 +56,15 @@ class OrderView:
         self.take_over(self._runner.tell_execution(execution))
         if execution.execution_id not in self._seen:
             self._seen.add(execution.execution_id)
-            booked = self._booked.get(execution.client_order_id, Quantity.zero())
-            self._booked[execution.client_order_id] = booked + execution.quantity
+            self._count(execution)
         if execution.sequence == self._cursor + 1:
             self._cursor = execution.sequence
+
+    def _count(self, execution: Execution) -> None:
+        """Count what is booked of an order; a bust changes nothing of what it reported as filled."""
+        if execution.busts is None:
+            booked = self._booked.get(execution.client_order_id, Quantity.zero())
+            self._booked[execution.client_order_id] = booked + execution.quantity
 
     def pull_executions(self) -> None:
         """Tell every fill after the cursor, so that the books know all that the broker knows."""

@@ -35,6 +35,8 @@ from tbot_bot.domain.trades import (
 )
 from tbot_bot.domain.trading_port import TradingStore, TradingUnit
 
+BUSTED = "its fill was undone by the broker"
+
 
 class TradeLogger:
     """Records orders and fills, and answers with figures; every change is durable when the call returns."""
@@ -96,7 +98,8 @@ class TradeLogger:
 
         A repeat changes nothing and returns the first result. A fill of an order we do not know goes to quarantine
         and is not posted; it is booked when it comes again after the order became known. A trade that the
-        fill ends keeps why the order was wanted, or the role of a bracket leg.
+        fill ends keeps why the order was wanted, or the role of a bracket leg. A bust is booked like a fill the other
+        way at the same price, and waits in quarantine as long as what it undoes is not booked.
         Raises ExecutionConflictError, FillError.
         """
         with self._store.transaction() as unit:
@@ -106,9 +109,10 @@ class TradeLogger:
             if first is not None and first.execution != execution:
                 raise ExecutionConflictError(execution.execution_id)
             record = None if known else unit.orders.order(execution.client_order_id)
-            if first is not None and record is None:
+            is_waiting = record is None or not _is_booked(unit, execution.busts)
+            if first is not None and is_waiting:
                 return replace(first, is_repeat=True)
-            if record is None:
+            if record is None or is_waiting:
                 applied = AppliedExecution(execution, Outcome.QUARANTINED, session_day)
                 unit.orders.add_quarantined(applied, recorded_at)
                 return applied
@@ -271,6 +275,10 @@ def _new_record(
     )
 
 
+def _is_booked(unit: TradingUnit, execution_id: str | None) -> bool:
+    return execution_id is None or unit.orders.execution(execution_id) is not None
+
+
 def _known(unit: TradingUnit, client_order_id: str) -> OrderRecord:
     record = unit.orders.order(client_order_id)
     if record is None:
@@ -302,7 +310,8 @@ def _book(
     session_day: date,
     recorded_at: datetime,
 ) -> AppliedExecution:
-    if execution.symbol != record.order.symbol or execution.side is not record.order.side:
+    side = execution.side if execution.busts is None else execution.side.opposite
+    if execution.symbol != record.order.symbol or side is not record.order.side:
         raise FillError(f"execution {execution.execution_id} is not in the symbol and side of its order")
     match = match_fill(unit.trades.open_lots(record.book, execution.symbol), execution, record.book)
     effects = _effects(unit, match, record, execution, session_day)
@@ -346,5 +355,12 @@ def _effects(
         execution,
         unit.trades.open_trade(execution.symbol),
         new=new_trade(trade_id_of(session_day, number), session_day, record, execution),
-        reason=record.why or None if record.order.parent_client_order_id is None else None,
+        reason=_closing_reason(record, execution),
     )
+
+
+def _closing_reason(record: OrderRecord, execution: Execution) -> str | None:
+    """Why a trade that this fill ends is over; None for the role of the order."""
+    if execution.busts is not None:
+        return BUSTED
+    return record.why or None if record.order.parent_client_order_id is None else None

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from tbot_bot.domain.money import Quantity
-from tbot_bot.domain.orders import Order, OrderStatus
+from tbot_bot.domain.orders import Execution, Order, OrderStatus
 from tbot_bot.venue.records import OrderRecord
 
 _ENTRY_GONE = "its entry did not fill"
@@ -57,6 +57,11 @@ class OrderBook:
             for leg in self._legs_of(order.parent_client_order_id):
                 if leg.order.client_order_id != order.client_order_id:
                     self._release(leg, -quantity, now)
+
+    def bust(self, execution: Execution, now: datetime) -> None:
+        """Shrink the legs of an entry by a fill of it that was undone; what the orders report as filled stands."""
+        for leg in self._legs_of(execution.client_order_id):
+            self._release(leg, max(-execution.quantity, leg.order.filled - leg.released), now)
 
     def finish(self, record: OrderRecord, status: OrderStatus, reason: str, now: datetime) -> None:
         """End an order unfilled or partly filled; the legs of an entry that never filled end with it."""

@@ -10,9 +10,10 @@ from fractions import Fraction
 from pathlib import Path
 
 from tbot_bot.brokers.sim.feeds import SimFeed
-from tbot_bot.brokers.sim.wire import WireError, decode, from_line
+from tbot_bot.brokers.sim.wire import WireError, decode, encode, from_line
 from tbot_bot.domain.market import Session
 from tbot_bot.domain.money import AmountError, Money, to_decimal
+from tbot_bot.venue.faults import CALM, Scenario, scenario_errors
 from tbot_bot.venue.feed import Feed
 from tbot_bot.venue.replay import ReplayFeed
 from tbot_bot.venue.synthetic import SyntheticFeed
@@ -24,7 +25,10 @@ class ConfigurationError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class VenueConfiguration:
-    """Which market, how fast, and the exchange's sessions; `speed` is market seconds per second, as text."""
+    """Which market, how fast, and the exchange's sessions; `speed` is market seconds per second, as text.
+
+    `faults` is a hook for tests and no setting: a line that does not name any has a market on which all goes well.
+    """
 
     feed: SimFeed
     replay_dir: str | None
@@ -32,6 +36,7 @@ class VenueConfiguration:
     seed: int
     starting_cash: Money
     sessions: tuple[Session, ...]
+    faults: Scenario = CALM
 
     @property
     def pace(self) -> Fraction:
@@ -57,7 +62,7 @@ class VenueConfiguration:
 def parse_configuration(line: bytes) -> VenueConfiguration:
     """Read the first line of input."""
     try:
-        configuration = decode(VenueConfiguration, from_line(line))
+        configuration = decode(VenueConfiguration, {"faults": encode(CALM), **from_line(line)})
         pace = configuration.pace
     except (WireError, AmountError) as error:
         raise ConfigurationError(f"the market's configuration is not valid: {error}") from error
@@ -67,4 +72,6 @@ def parse_configuration(line: bytes) -> VenueConfiguration:
         raise ConfigurationError(f"the starting cash must be positive, not {configuration.starting_cash}")
     if (configuration.feed is SimFeed.REPLAY) != bool(configuration.replay_dir):
         raise ConfigurationError("a replay names its folder, and only a replay does")
+    if errors := scenario_errors(configuration.faults):
+        raise ConfigurationError("; ".join(errors))
     return configuration

@@ -27,6 +27,7 @@ from tbot_bot.domain.orders import BrokerAccount, BrokerPosition, Execution, Ord
 from tbot_bot.venue.account import LEVERAGE, Account, reach
 from tbot_bot.venue.admission import Desk, refusal, replacement_refusal
 from tbot_bot.venue.book import OrderBook
+from tbot_bot.venue.faults import FaultKind, Faults
 from tbot_bot.venue.feed import LEAD_IN, TICK_LENGTH, TICKS_PER_BAR, Feed, FeedBar, require_sessions
 from tbot_bot.venue.fees import fill_fee
 from tbot_bot.venue.matching import liquidity, match
@@ -34,12 +35,15 @@ from tbot_bot.venue.records import Changes, OrderRecord, Snapshot
 from tbot_bot.venue.tape import Tape
 
 _EXPIRED = "a day order ends with the session"
+_SHARE = Quantity.of(1)
 
 
 class Market:
     """One account at one market, advanced by market time."""
 
-    def __init__(self, feed: Feed, snapshot: Snapshot) -> None:
+    def __init__(self, feed: Feed, snapshot: Snapshot, faults: Faults | None = None) -> None:
+        """`faults` is what goes wrong; without it nothing does."""
+        self.faults = faults or Faults()
         self._sessions = require_sessions(feed.sessions)
         self._ended_reason = feed.ended_reason
         self.instruments = {instrument.symbol: instrument for instrument in feed.instruments}
@@ -76,7 +80,9 @@ class Market:
     def clock(self, *, running: bool) -> MarketClock:
         """Return market time and session."""
         ended = None if self.session else self._ended_reason
-        return MarketClock(self.now, self.is_open, self.session, running=running, ended_reason=ended)
+        skew = self.faults.due(FaultKind.CLOCK_SKEW, self.now)
+        now = self.now if skew is None else self.now + skew.delay
+        return MarketClock(now, self.is_open, self.session, running=running, ended_reason=ended)
 
     @property
     def next_step_at(self) -> datetime | None:
@@ -129,7 +135,7 @@ class Market:
         """Take an order whose client ids are new, or raise OrderRefusedError with the reason."""
         number = self._last_order_number + 1
         entry = self._record(request, number, None)
-        reason = refusal(request, self._desk(request, entry))
+        reason = refusal(request, self._desk(request, entry)) or self._mishap(request)
         if reason is not None:
             raise OrderRefusedError(reason)
         self._book.put(entry)
@@ -142,6 +148,9 @@ class Market:
     def cancel(self, client_order_id: str) -> None:
         """Cancel an open order; legs of an entry that filled in part stay for that part."""
         record = self._book.get(client_order_id)
+        if record is not None and self.faults.due(FaultKind.CANCEL_RACE, self.now, symbol=record.order.symbol):
+            self._fill_half(record)
+            record = self._book.get(client_order_id)
         if record is not None:
             self._book.finish(record, OrderStatus.CANCELLED, "cancelled on request", self.now)
             self._report()
@@ -163,7 +172,9 @@ class Market:
 
     def take_changes(self) -> Changes:
         """Return what happened since the last call."""
-        changes = Changes(self.now, self._book.take(), tuple(self._executions), tuple(self._events))
+        changes = Changes(
+            self.now, self._book.take(), tuple(self._executions), tuple(self._events), self.faults.take_state()
+        )
         self._executions, self._events = [], []
         return changes
 
@@ -187,6 +198,9 @@ class Market:
                 return
             if minute == 0:
                 self._events.append(SessionOpened(session))
+            self.faults.begin_minute(self.instruments, self.now)
+        for execution in self.faults.take_busts(self.now):
+            self._bust(execution)
         bars = self._tape.bars_of_minute(session, minute)
         self._tape.see(bars, tick_number)
         self._trade(bars, tick_number)
@@ -208,7 +222,7 @@ class Market:
 
         Exits go first, so what an entry releases at this tick waits for the next.
         """
-        ready = [record for record in self._book if record.can_fill and record.order.symbol in bars]
+        ready = [record for record in self._book if record.can_fill and self._is_traded(record.order.symbol, bars)]
         ticks = {
             symbol: bars[symbol].tick(tick_number, self.instruments[symbol].tick)
             for symbol in {record.order.symbol for record in ready}
@@ -222,6 +236,8 @@ class Market:
             if price is not None:
                 available = liquidity(bars[symbol].bar, tick_number, self._taken_of(symbol))
                 quantity = min(record.remaining, available)
+                if self.faults.due(FaultKind.PIECES, self.now, symbol=symbol):
+                    quantity = min(quantity, max(_SHARE, _whole(record.order.quantity, 8)))
                 self._fill(replace(record, triggered=record.order.stop_price is not None), quantity, price)
             elif not record.rested:
                 self._book.note(replace(record, rested=True))
@@ -240,10 +256,9 @@ class Market:
 
     def _execute(self, record: OrderRecord, quantity: Quantity, price: Price) -> None:
         order = record.order
-        self._last_sequence += 1
         execution = Execution(
-            execution_id=f"{self._account_id}-X{self._last_sequence}",
-            sequence=self._last_sequence,
+            execution_id=f"{self._account_id}-X{self._last_sequence + 1}",
+            sequence=self._last_sequence + 1,
             client_order_id=order.client_order_id,
             symbol=order.symbol,
             side=order.side,
@@ -252,10 +267,54 @@ class Market:
             fee=fill_fee(order.side, order.filled, quantity, price),
             at=self.now,
         )
+        self._apply(execution)
+        self._book.fill(record, quantity, self.now)
+        self._report()
+        self.faults.filled(execution)
+
+    def _apply(self, execution: Execution) -> None:
+        self._last_sequence = execution.sequence
         self._account.apply(execution)
         self._executions.append(execution)
         self._events.append(Executed(execution))
-        self._book.fill(record, quantity, self.now)
+
+    # faults
+    def _mishap(self, request: OrderRequest) -> str | None:
+        """Why an order that nothing speaks against is refused all the same."""
+        halt = self.faults.halt(request.symbol, self.now)
+        if halt is not None and halt.reason is not None:
+            return halt.reason
+        fault = self.faults.due(FaultKind.REFUSAL, self.now, symbol=request.symbol)
+        return None if fault is None else fault.reason
+
+    def _is_traded(self, symbol: str, bars: dict[str, FeedBar]) -> bool:
+        return symbol in bars and self.faults.halt(symbol, self.now) is None
+
+    def _fill_half(self, record: OrderRecord) -> None:
+        """Fill half of what is left, in whole shares, if the last tick would fill it."""
+        symbol = record.order.symbol
+        tick = self._tape.tick(symbol)
+        half = _whole(record.remaining, 2)
+        if tick is None or not half or not self.is_open or self.faults.halt(symbol, self.now) is not None:
+            return
+        price = match(record, tick)
+        if price is not None:
+            self._execute(replace(record, triggered=record.order.stop_price is not None), half, price)
+
+    def _bust(self, execution: Execution) -> None:
+        """Undo a fill by another that names it."""
+        self._apply(
+            replace(
+                execution,
+                execution_id=f"{self._account_id}-X{self._last_sequence + 1}",
+                sequence=self._last_sequence + 1,
+                side=execution.side.opposite,
+                fee=-execution.fee,
+                at=self.now,
+                busts=execution.execution_id,
+            )
+        )
+        self._book.bust(execution, self.now)
         self._report()
 
     # helpers
@@ -310,3 +369,8 @@ class Market:
         if mark is None:
             raise LookupError(f"the feed has no price of {symbol}, which the account holds")
         return mark
+
+
+def _whole(quantity: Quantity, parts: int) -> Quantity:
+    """One of `parts` equal parts, in whole shares."""
+    return Quantity(quantity.units // (parts * _SHARE.units) * _SHARE.units)

@@ -12,12 +12,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from tbot_bot.brokers.sim.wire import WireError, decode, encode
 from tbot_bot.domain.money import Money, Price, Quantity
 from tbot_bot.domain.orders import Execution, Order, Side
 from tbot_bot.domain.time import from_micros, to_micros
 from tbot_bot.venue.account import cash_effect
+from tbot_bot.venue.faults import Faults, FaultState, Scenario
 from tbot_bot.venue.records import EXECUTIONS_PER_CALL, Changes, OrderRecord, Snapshot
 
 FORMAT = 1
@@ -34,6 +36,13 @@ CREATE TABLE executions (
     sequence INTEGER PRIMARY KEY, execution_id TEXT NOT NULL UNIQUE, client_order_id TEXT NOT NULL,
     symbol TEXT NOT NULL, side TEXT NOT NULL, quantity INTEGER NOT NULL, price INTEGER NOT NULL, fee INTEGER NOT NULL,
     at INTEGER NOT NULL, cash_effect INTEGER NOT NULL
+) STRICT;
+"""
+#: Written by scenarios of faults only.
+_FAULTS = """
+CREATE TABLE IF NOT EXISTS busts (execution_id TEXT PRIMARY KEY, busts TEXT NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS faults (
+    one INTEGER PRIMARY KEY CHECK (one = 1), scenario TEXT NOT NULL, state TEXT
 ) STRICT;
 """
 _SAVE_ORDER = """
@@ -70,6 +79,16 @@ class Journal:
         """Remember that the clock runs."""
         with self._transaction():
             self._database.execute("UPDATE market SET running = 1")
+
+    def faults(self, scenario: Scenario) -> Faults:
+        """Go on with a scenario where it stood at the last commit; another than the one before begins."""
+        written = json.dumps(encode(scenario))
+        row = self._database.execute("SELECT state FROM faults WHERE scenario = ?", (written,)).fetchone()
+        if row is None:
+            with self._transaction():
+                self._database.execute("INSERT OR REPLACE INTO faults VALUES (1, ?, NULL)", (written,))
+        state = None if row is None or row[0] is None else decode(FaultState, json.loads(row[0]))
+        return Faults(scenario, state)
 
     def snapshot(self) -> Snapshot:
         """Return where the market stood at the last commit; cash and positions are the sum of the fills."""
@@ -112,7 +131,13 @@ class Journal:
                 "INSERT INTO executions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 [_execution_row(execution) for execution in changes.executions],
             )
+            self._database.executemany(
+                "INSERT INTO busts VALUES (?, ?)",
+                [(one.execution_id, one.busts) for one in changes.executions if one.busts is not None],
+            )
             self._database.execute("UPDATE market SET now = ?", (to_micros(changes.now),))
+            if changes.faults is not None:
+                self._database.execute("UPDATE faults SET state = ?", (json.dumps(encode(changes.faults)),))
 
     def order(self, client_order_id: str) -> Order | None:
         row = self._database.execute(
@@ -122,7 +147,8 @@ class Journal:
 
     def executions(self, after_sequence: int) -> Sequence[Execution]:
         rows = self._database.execute(
-            "SELECT * FROM executions WHERE sequence > ? ORDER BY sequence LIMIT ?",
+            "SELECT executions.*, busts FROM executions LEFT JOIN busts USING (execution_id) "
+            "WHERE sequence > ? ORDER BY sequence LIMIT ?",
             (after_sequence, EXECUTIONS_PER_CALL),
         )
         return [_execution(row) for row in rows]
@@ -142,9 +168,10 @@ class Journal:
                     (f"SIM-{secrets.token_hex(4)}", json.dumps(configuration), starting_cash.units),
                 )
                 self._database.execute(f"PRAGMA user_version = {FORMAT}")
-            return
-        if version != FORMAT:
+        elif version != FORMAT:
             raise JournalError(f"the market's journal {self._path} has format {version}; this version reads {FORMAT}")
+        for statement in _FAULTS.split(";"):
+            self._database.execute(statement)
         began_with = json.loads(self._database.execute("SELECT configuration FROM market").fetchone()[0])
         for name, value in configuration.items():
             if began_with.get(name) != value:
@@ -193,8 +220,8 @@ def _execution_row(execution: Execution) -> tuple[int | str, ...]:
     )
 
 
-def _execution(row: Sequence[int | str]) -> Execution:
-    sequence, execution_id, client_order_id, symbol, side, quantity, price, fee, at, _effect = row
+def _execution(row: Sequence[Any]) -> Execution:
+    sequence, execution_id, client_order_id, symbol, side, quantity, price, fee, at, _effect, busts = row
     return Execution(
         execution_id=str(execution_id),
         sequence=int(sequence),
@@ -205,4 +232,5 @@ def _execution(row: Sequence[int | str]) -> Execution:
         price=Price(int(price)),
         fee=Money(int(fee)),
         at=from_micros(int(at)),
+        busts=busts,
     )

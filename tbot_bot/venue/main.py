@@ -63,7 +63,7 @@ class Process:
         lock = self._lock()
         feed = configuration.open_feed()
         journal = Journal(self._directory / "venue.db", configuration.lasting, configuration.starting_cash)
-        market = Market(feed, journal.snapshot())
+        market = Market(feed, journal.snapshot(), journal.faults(configuration.faults))
         pacer = Pacer(market, configuration.pace, time.monotonic_ns, running=journal.running)
         ring = EventRing(secrets.token_hex(8))
         followers = Followers(time.monotonic_ns)

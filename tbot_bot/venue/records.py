@@ -10,6 +10,7 @@ from typing import Protocol
 from tbot_bot.domain.broker import BrokerEvent
 from tbot_bot.domain.money import Money, Quantity
 from tbot_bot.domain.orders import Execution, Order
+from tbot_bot.venue.faults import FaultState
 
 EXECUTIONS_PER_CALL = 1000
 
@@ -47,12 +48,16 @@ class OrderRecord:
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """What happened since the last time it was asked for: to be made durable before any of it is announced."""
+    """What happened since the last time it was asked for: to be made durable before any of it is announced.
+
+    `faults` is how far a scenario of faults has come, None if no further.
+    """
 
     now: datetime
     orders: tuple[OrderRecord, ...]
     executions: tuple[Execution, ...]
     events: tuple[BrokerEvent, ...]
+    faults: FaultState | None = None
 
 
 @dataclass(frozen=True, slots=True)

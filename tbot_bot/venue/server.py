@@ -5,16 +5,19 @@ from __future__ import annotations
 import os
 import socket
 from pathlib import Path
-from threading import Lock, Thread
+from threading import Event, Lock, Thread
 from typing import Any
 
 from tbot_bot.api.unix_socket import SocketAddress
-from tbot_bot.brokers.sim.wire import WireError, from_line, to_line
-from tbot_bot.domain.broker import OrderRefusedError
+from tbot_bot.brokers.sim.wire import WireError, encode, from_line, to_line
+from tbot_bot.venue.faults import FaultKind
+from tbot_bot.venue.line import UNANSWERED
 from tbot_bot.venue.service import MarketService, MarketStoppedError
 
 LINE_BYTES_MAX = 64 * 1024
 CONNECTIONS_MAX = 64
+_SLICE_BYTES = 16
+_SLICE_PAUSE_S = 0.002
 
 
 class VenueServer:
@@ -26,6 +29,7 @@ class VenueServer:
         self._lock = Lock()
         self._connections: set[socket.socket] = set()
         self._callers: dict[str, socket.socket] = {}
+        self._closing = Event()
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         path.unlink(missing_ok=True)
         before = os.umask(0o177)
@@ -64,6 +68,7 @@ class VenueServer:
 
     def close(self) -> None:
         """Hang up on everyone."""
+        self._closing.set()
         with self._lock:
             connections = list(self._connections)
         for connection in connections:
@@ -76,7 +81,7 @@ class VenueServer:
             with connection, connection.makefile("rb") as lines:
                 client = self._greet(connection, lines.readline(LINE_BYTES_MAX))
                 while (line := lines.readline(LINE_BYTES_MAX)).endswith(b"\n"):
-                    connection.sendall(to_line(self._answer(connection, client, from_line(line))))
+                    self._answer(connection, client, from_line(line))
         except (OSError, WireError, MarketStoppedError):
             return  # the client sees the line drop and asks again
         finally:
@@ -99,20 +104,34 @@ class VenueServer:
         connection.sendall(to_line(self._service.greeting()))
         return client
 
-    def _answer(self, connection: socket.socket, client: str, message: dict[str, Any]) -> dict[str, Any]:
+    def _answer(self, connection: socket.socket, client: str, message: dict[str, Any]) -> None:
         head = {"id": message.get("id")}
-        arguments = message.get("arguments")
+        call, arguments = str(message.get("call")), message.get("arguments")
+        if delay_s := self._service.delay_s(call):
+            self._closing.wait(delay_s)
         try:
             if not isinstance(arguments, dict):
                 raise WireError("arguments are a JSON object")  # noqa: TRY301  answered like any other
-            result = self._service.answer(
-                client, str(message.get("call")), arguments, is_current=lambda: self._callers.get(client) is connection
+            reply = self._service.answer(
+                client, call, arguments, is_current=lambda: self._callers.get(client) is connection
             )
-        except OrderRefusedError as refused:
-            return {**head, "refused": str(refused)}
         except WireError as error:
-            return {**head, "error": str(error)}
-        return {**head, "result": result}
+            connection.sendall(to_line({**head, "error": str(error)}))
+            return
+        word = {"result": reply.result} if reply.refused is None else {"refused": reply.refused}
+        self._send(connection, to_line({**head, "as_of": encode(reply.as_of), **word}), reply.fault)
+
+    def _send(self, connection: socket.socket, line: bytes, fault: FaultKind | None) -> None:
+        """Send an answer as the line lets it pass."""
+        if fault is FaultKind.DISCONNECT:
+            connection.sendall(line[: len(line) // 2])
+            _hang_up(connection)
+        elif fault is FaultKind.SLICED_REPLY:
+            for start in range(0, len(line), _SLICE_BYTES):
+                connection.sendall(line[start : start + _SLICE_BYTES])
+                self._closing.wait(_SLICE_PAUSE_S)
+        elif fault not in UNANSWERED:
+            connection.sendall(line)
 
 
 def _hang_up(connection: socket.socket) -> None:

@@ -7,11 +7,12 @@ from threading import Condition, RLock
 from typing import Any
 
 from tbot_bot.brokers.sim.wire import WireError, encode, encode_event
-from tbot_bot.domain.broker import OrderRefusedError
 from tbot_bot.venue.calls import CALLS, Arguments, argument
 from tbot_bot.venue.events import EventRing
+from tbot_bot.venue.faults import FaultKind
 from tbot_bot.venue.followers import Followers
 from tbot_bot.venue.journal import Journal
+from tbot_bot.venue.line import Line, Reply
 from tbot_bot.venue.pacer import Pacer
 from tbot_bot.venue.venue import Venue
 
@@ -47,6 +48,7 @@ class MarketService:
         self._stopped = False
         self.failure: Exception | None = None
         self._on_failure = on_failure
+        self._line = Line(venue.market.faults)
 
     def run(self) -> None:
         """Let time pass until stopped; an error stops the market, and restarting it is the way to recover."""
@@ -84,14 +86,24 @@ class MarketService:
             self._followers.forget(client)
             self._wake.notify_all()
 
-    def answer(self, client: str, call: str, arguments: Arguments, *, is_current: Callable[[], bool]) -> Any:
-        """Make one call of a client at the present market time and return what crosses the wire.
+    def delay_s(self, call: str) -> int:
+        """How long the line holds a call up, in seconds of the wall."""
+        if not self._venue.market.faults.has(FaultKind.LATENCY):
+            return 0
+        with self._lock:
+            fault = self._line.delay(call, self._venue.market.now)
+            return 0 if fault is None else fault.seconds
+
+    def answer(self, client: str, call: str, arguments: Arguments, *, is_current: Callable[[], bool]) -> Reply:
+        """Make one call of a client at the present market time and return what crosses the wire, and how.
 
         `is_current` is asked under the lock: a call from a connection that its client gave up must do nothing.
-        Raises WireError for a call that is not understood, OrderRefusedError for one that is refused.
+        Raises WireError for a call that is not understood.
         """
         if call == "events":
-            return self._events(client, arguments)
+            events = self._events(client, arguments)
+            with self._lock:
+                return self._carry(call, arguments, lambda: events)
         if call not in CALLS and call != "clock":
             raise WireError(f"there is no call {call!r}")
         with self._lock:
@@ -99,14 +111,22 @@ class MarketService:
                 raise MarketStoppedError
             try:
                 self._advance()
-                if call == "clock":
-                    return encode(self._venue.market.clock(running=self._pacer.running))
-                return CALLS[call](self._venue, arguments)
-            except (WireError, OrderRefusedError):
+                return self._carry(call, arguments, lambda: self._result(call, arguments))
+            except WireError:
                 raise
             except Exception as error:
                 self._fail(error)
                 raise MarketStoppedError from error
+
+    def _carry(self, call: str, arguments: Arguments, make: Callable[[], Any]) -> Reply:
+        reply = self._line.carry(call, arguments, self._venue.market.now, make)
+        self._venue.settle()  # what the line did belongs to the scenario's state
+        return reply
+
+    def _result(self, call: str, arguments: Arguments) -> Any:
+        if call == "clock":
+            return encode(self._venue.market.clock(running=self._pacer.running))
+        return CALLS[call](self._venue, arguments)
 
     def _advance(self) -> bool:
         """Let pass the time that is due, a step at a time; True where a follower has to be waited for first."""

@@ -10,6 +10,7 @@ from tbot_bot.domain.money import Price
 from tbot_bot.domain.orders import Execution, Order, OrderRequest
 from tbot_bot.venue.core import Market
 from tbot_bot.venue.records import Records
+from tbot_bot.venue.reports import Reports
 
 
 class Venue:
@@ -19,6 +20,7 @@ class Venue:
         self.market = market
         self._records = records
         self._announce = announce
+        self._reports = Reports(market.faults)
         self._saved_minute = market.now
 
     def advance_to(self, moment: datetime) -> None:
@@ -65,8 +67,10 @@ class Venue:
         """Save what happened, then announce it."""
         changes = self.market.take_changes()
         minute = changes.now.replace(second=0, microsecond=0)
-        if changes.orders or changes.executions or changes.events or minute != self._saved_minute:
+        is_news = changes.orders or changes.executions or changes.events or changes.faults
+        if is_news or minute != self._saved_minute:
             self._records.save(changes)
             self._saved_minute = minute
-        if changes.events:
-            self._announce(changes.events)
+        told = self._reports.deliver(changes.events, changes.now)
+        if told:
+            self._announce(told)

@@ -8,6 +8,7 @@ from tbot_bot.brokers.sim import SimBroker
 from tbot_bot.domain.market import Session
 from tbot_bot.venue.core import Market
 from tbot_bot.venue.events import EventRing
+from tbot_bot.venue.faults import CALM
 from tbot_bot.venue.followers import Followers
 from tbot_bot.venue.journal import Journal
 from tbot_bot.venue.pacer import Pacer
@@ -26,8 +27,9 @@ class SimServer:
 
     symbol = "MKT"
 
-    def __init__(self, folder):
+    def __init__(self, folder, scenario=CALM):
         self.folder = folder
+        self.scenario = scenario
         self.path = folder / "venue.sock"
         self.wall = 0
         self.epoch = 0
@@ -37,7 +39,7 @@ class SimServer:
     def start(self):
         self.epoch += 1
         self.journal = Journal(self.folder / "venue.db", {"seed": 5}, CASH)
-        self.market = Market(SyntheticFeed(5, DAYS), self.journal.snapshot())
+        self.market = Market(SyntheticFeed(5, DAYS), self.journal.snapshot(), self.journal.faults(self.scenario))
         pacer = Pacer(self.market, Fraction(60), lambda: self.wall, running=True)
         ring = EventRing(f"epoch-{self.epoch}")
         venue = Venue(self.market, self.journal, ring.publish)

@@ -24,6 +24,7 @@ class SimBroker:
 
     It connects on the first call and again on the first call after a failure, and then reports GapDetected. Each new
     connection for calls ends the one before at the market too, so a call that timed out cannot take effect later.
+    An answer says of what market time it is; one from before what was known when the call was made is no answer.
     """
 
     code = "SIM"
@@ -37,6 +38,7 @@ class SimBroker:
         self._calls_lock = Lock()
         self._stream_lock = Lock()
         self._epoch: str | None = None
+        self._newest: tuple[str, datetime] | None = None
         self._seen = 0
         self._lost: str | None = None
 
@@ -86,7 +88,7 @@ class SimBroker:
                 return [GapDetected(reason)]
             arguments = {"epoch": self._epoch, "after": self._seen, "timeout_ms": int(timeout_s * 1000)}
             try:
-                answer = self._stream.ask("events", arguments, wait_s=timeout_s)
+                answer = self._ask(self._stream, "events", arguments, wait_s=timeout_s)
                 events = [decode_event(item) for item in answer["events"]]
                 self._epoch, self._seen = answer["epoch"], answer["next"]
             except BrokerUnavailableError as error:
@@ -121,11 +123,24 @@ class SimBroker:
             if self._calls is None:
                 self._calls = self._connect("calls")
             try:
-                return self._calls.ask(call, arguments)
+                return self._ask(self._calls, call, arguments)
             except BrokerUnavailableError as error:
                 self._calls = None
                 self._lost = str(error)
                 raise
+
+    def _ask(self, connection: Connection, call: str, arguments: Mapping[str, Any], wait_s: float = 0.0) -> Any:
+        """Ask, and see that the answer is not older than what was known before; a restarted market begins anew."""
+        before, epoch = self._newest, str(connection.greeting["epoch"])
+        result = connection.ask(call, arguments, wait_s)
+        as_of = connection.as_of
+        if as_of is not None:
+            if before is not None and before[0] == epoch and as_of < before[1]:
+                connection.close()
+                raise BrokerUnavailableError(f"the simulated market's answer to {call} is older than one before it")
+            now = self._newest
+            self._newest = max(now, (epoch, as_of)) if now is not None and now[0] == epoch else (epoch, as_of)
+        return result
 
     def _one(self, kind: type[T], call: str, arguments: Mapping[str, Any]) -> T:
         answer = self._call(call, arguments)

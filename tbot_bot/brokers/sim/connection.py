@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from tbot_bot.api.unix_socket import SocketAddress
-from tbot_bot.brokers.sim.wire import WireError, from_line, to_line
+from tbot_bot.brokers.sim.wire import WireError, decode, from_line, to_line
 from tbot_bot.domain.broker import BrokerError, BrokerUnavailableError, OrderRefusedError
 
 
 class Connection:
-    """An open connection; after a failure it is closed, for a late answer must not be taken for the next one's."""
+    """An open connection; after a failure it is closed, for a late answer must not be taken for the next one's.
+
+    `as_of` is the market time of which the last answer is true.
+    """
 
     def __init__(self, path: Path, client: str, channel: str, timeout_s: float) -> None:
         self._timeout_s = timeout_s
         self._number = 0
+        self.as_of: datetime | None = None
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             self._socket.settimeout(timeout_s)
@@ -41,10 +46,15 @@ class Connection:
         if answer.get("id") != self._number:
             self.close()
             raise BrokerUnavailableError("the simulated market answered another call than the one made")
-        if "refused" in answer:
-            raise OrderRefusedError(str(answer["refused"]))
         if "error" in answer:
             raise BrokerError(f"the simulated market did not understand {call}: {answer['error']}")
+        try:
+            self.as_of = decode(datetime, answer.get("as_of"))
+        except WireError as error:
+            self.close()
+            raise BrokerUnavailableError(f"the simulated market's answer to {call} is unreadable: {error}") from error
+        if "refused" in answer:
+            raise OrderRefusedError(str(answer["refused"]))
         return answer.get("result")
 
     def close(self) -> None:

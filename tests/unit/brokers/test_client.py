@@ -14,6 +14,8 @@ from tbot_bot.domain.orders import OrderStatus
 from tests.contract.sim_stage import SimServer
 from tests.unit.venue.stage import buy
 
+AS_OF = "2010-01-04T14:30:00Z"
+
 
 @pytest.fixture
 def server(tmp_path):
@@ -127,6 +129,7 @@ def test_a_call_already_read_does_nothing_once_its_client_has_a_new_connection(s
         (b"nonsense\n", "JSON"),
         (b'{"id":99,"result":null}\n', "another call"),
         (b'{"id":1,"result":{"cash":1}}\n', "unreadable"),
+        (f'{{"id":1,"as_of":"{AS_OF}","result":{{"cash":1}}}}\n'.encode(), "unreadable"),
     ],
 )
 def test_an_answer_that_cannot_be_used_is_unknown(tmp_path, line, reason):
@@ -140,7 +143,7 @@ def test_an_answer_that_cannot_be_used_is_unknown(tmp_path, line, reason):
 
 @pytest.mark.parametrize("result", ['{"events":[{"kind":"Rumour"}],"next":1,"epoch":"e"}', "null", "{}"])
 def test_unreadable_events_are_a_gap(tmp_path, result):
-    impostor = Impostor(tmp_path / "venue.sock", f'{{"id":1,"result":{result}}}\n'.encode())
+    impostor = Impostor(tmp_path / "venue.sock", f'{{"id":1,"as_of":"{AS_OF}","result":{result}}}\n'.encode())
     broker = SimBroker(tmp_path / "venue.sock", timeout_s=0.2)
     with pytest.raises(BrokerUnavailableError, match="unreadable event"):
         broker.events(0)
@@ -149,7 +152,7 @@ def test_unreadable_events_are_a_gap(tmp_path, result):
 
 
 def test_an_unreadable_list_is_unknown_and_not_empty(tmp_path):
-    impostor = Impostor(tmp_path / "venue.sock", b'{"id":1,"result":null}\n')
+    impostor = Impostor(tmp_path / "venue.sock", f'{{"id":1,"as_of":"{AS_OF}","result":null}}\n'.encode())
     broker = SimBroker(tmp_path / "venue.sock", timeout_s=0.2)
     with pytest.raises(BrokerUnavailableError, match="unreadable"):
         broker.positions()

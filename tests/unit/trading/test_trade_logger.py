@@ -265,6 +265,71 @@ def test_the_cursor_is_the_greatest_sequence_seen(desk):
     assert desk.trades.execution_cursor() == 8
 
 
+def undone(fill, number):
+    """The bust of a fill."""
+    return replace(
+        fill,
+        execution_id=f"X{number}",
+        sequence=number,
+        side=fill.side.opposite,
+        fee=-fill.fee,
+        busts=fill.execution_id,
+    )
+
+
+def test_a_busted_entry_leaves_nothing_but_its_history(desk):
+    made = desk.intent("buy", "10")
+    fill = execution(1, made, "100", "1")
+    apply(desk, fill)
+    applied = apply(desk, undone(fill, 2))
+    assert apply(desk, undone(fill, 2)).is_repeat
+    assert posted(desk) == lines("""
+        1.20.10  -1000   SPY -10
+        1.10.10   1001
+        5.10.10     -1
+    """)
+    assert desk.ledger.entries(1).items[0].memo == "Bust of X1: sell 10 SPY at 100"
+    assert (desk.trades.open_trades(), desk.ledger.ledger_cash()) == ((), Money.of("100000"))
+    closed = desk.trades.trade(applied.closed_trade_id)
+    assert (closed.close_reason, closed.realised_pnl) == ("its fill was undone by the broker", Money.zero())
+    order = desk.trades.order(made.client_order_id)
+    assert (order.executed, order.order.filled) == (Quantity.zero(), Quantity.of("10"))
+    assert desk.trades.verify_results() == ()
+    assert desk.ledger.verify_chain().is_intact
+
+
+def test_a_busted_exit_opens_what_it_had_closed(desk):
+    desk.fill("buy", "10", "100", "1")
+    out = desk.intent("sell", "10", role=OrderRole.EXIT)
+    fill = execution(2, out, "130", "2")
+    apply(desk, fill)
+    apply(desk, undone(fill, 3))
+    (trade,) = desk.trades.open_trades()
+    assert (trade.side, trade.quantity, trade.stop_price) == (Side.BUY, Quantity.of("10"), None)
+    assert desk.ledger.ledger_cash() == Money.of("98999")
+    assert desk.ledger.ledger_positions() == desk.trades.book_positions() != {}
+    assert desk.trades.verify_results() == ()
+
+
+def test_a_bust_waits_for_what_it_undoes(desk):
+    made = desk.intent("buy", "10")
+    fill = execution(1, made, "100", "1")
+    assert apply(desk, undone(fill, 2)).outcome is Outcome.QUARANTINED
+    assert apply(desk, undone(fill, 2)).is_repeat
+    assert len(desk.trades.quarantine()) == 1
+    apply(desk, fill)
+    assert apply(desk, undone(fill, 2)).outcome is Outcome.APPLIED
+    assert desk.trades.quarantine() == ()
+    assert desk.ledger.ledger_cash() == Money.of("100000")
+
+
+def test_a_bust_is_on_the_other_side_of_its_order(desk):
+    fill = execution(1, desk.intent("buy", "10"), "100")
+    apply(desk, fill)
+    with pytest.raises(FillError, match="side of its order"):
+        apply(desk, replace(undone(fill, 2), side=Side.BUY))
+
+
 def test_partial_fills_make_one_order_and_one_trade(desk):
     made = desk.intent("buy", "10")
     apply(desk, execution(1, made, "100", quantity="4"))

@@ -6,6 +6,7 @@ from tbot_bot.domain.broker import OrderChanged
 from tbot_bot.domain.market import Bar, Instrument, Session
 from tbot_bot.domain.money import Money, Price, Quantity
 from tbot_bot.domain.orders import Book, OrderRequest, OrderType, Side
+from tbot_bot.venue.faults import Scenario
 from tbot_bot.venue.feed import BarFeed
 from tbot_bot.venue.in_process import InProcessBroker
 
@@ -39,12 +40,13 @@ def bars(symbol, text, open_at=OPEN):
     return found
 
 
-def market(cash=CASH, shortable=True, minutes=None, **texts):
-    """A broker over one session; each keyword is a symbol with its minutes."""
+def market(cash=CASH, shortable=True, minutes=None, faults=(), seed=0, **texts):
+    """A broker over one session; each keyword is a symbol with its minutes, and `faults` what goes wrong."""
     length = minutes or max(len(text.strip().splitlines()) for text in texts.values())
     instruments = [Instrument(symbol, symbol, TICK, shortable=shortable) for symbol in texts]
     all_bars = [bar for symbol, text in texts.items() for bar in bars(symbol, text)]
-    return InProcessBroker(BarFeed(instruments, [session(length)], all_bars), cash)
+    feed = BarFeed(instruments, [session(length)], all_bars)
+    return InProcessBroker(feed, cash, scenario=Scenario(seed, tuple(faults)))
 
 
 def order(client_id, side, quantity, *, limit=None, stop=None, symbol="ABC", bracket=()):

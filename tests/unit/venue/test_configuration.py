@@ -5,7 +5,9 @@ from fractions import Fraction
 
 import pytest
 
+from tbot_bot.brokers.sim.wire import encode
 from tbot_bot.venue.configuration import ConfigurationError, parse_configuration
+from tbot_bot.venue.faults import CALM, Fault, FaultKind, Scenario
 from tbot_bot.venue.feed import FeedError
 
 GOOD = {
@@ -29,6 +31,12 @@ def test_a_good_line():
     assert configuration.open_feed().sessions == configuration.sessions
 
 
+def test_faults_come_from_tests_only():
+    assert parse().faults == CALM
+    scenario = Scenario(4, (Fault(FaultKind.HALT, nth=1, seconds=60),))
+    assert parse(faults=encode(scenario)).faults == scenario
+
+
 @pytest.mark.parametrize(
     ("changed", "reason"),
     [
@@ -42,6 +50,7 @@ def test_a_good_line():
         ({"feed": "replay"}, "names its folder"),
         ({"replay_dir": "/somewhere"}, "only a replay"),
         ({"colour": "red"}, "exactly the fields"),
+        ({"faults": encode(Scenario(1, (Fault(FaultKind.REFUSAL),)))}, "a refusal has a reason"),
         ({"sessions": [{"day": "2010-01-04"}]}, "exactly the fields"),
     ],
 )
