@@ -1,12 +1,14 @@
 """What is hashed and signed, byte for byte, so that anyone can check the chain without this program.
 
 h_i        = SHA-256("audit-v1" || h_(i-1) || i as 8 bytes, big-endian || canonical JSON of entry i)
+seal_i     = HMAC-SHA-256(the home's sealing key, "audit-seal-v1" || h_i), which only the runner can make
 checkpoint = Ed25519("audit-checkpoint-v1" || canonical JSON of {at, hash, previous, seq})
 new key    = Ed25519 by its predecessor ("tbot-checkpoint-endorsement-v1" || 0 || the new public key in hexadecimal)
 """
 
 from __future__ import annotations
 
+import hmac
 import json
 from dataclasses import fields
 from datetime import datetime
@@ -26,6 +28,11 @@ PROBE = b"audit-probe-v1"
 def link(previous: bytes, seq: int, body: bytes) -> bytes:
     """The hash of entry `seq`, whose canonical JSON is `body`, after one whose hash is `previous`."""
     return sha256(b"audit-v1" + previous + seq.to_bytes(8, "big") + body).digest()
+
+
+def seal_of(key: bytes, entry_hash: bytes) -> bytes:
+    """The mark that the runner puts on an entry, by its hash."""
+    return hmac.digest(key, b"audit-seal-v1" + entry_hash, "sha256")
 
 
 def body_of(entry: AuditEntry) -> bytes:

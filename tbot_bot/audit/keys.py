@@ -53,12 +53,15 @@ def key_of(row: AuditRow) -> ChainKey:
         raise KeyRefusedError(f"entry {row.seq} should introduce a checkpoint key, but names none", row.seq) from error
 
 
-def succession(rows: Iterable[AuditRow]) -> list[ChainKey]:
-    """The keys that these entries introduce, oldest first; raises KeyRefusedError where one was not endorsed."""
+def succession(rows: Iterable[AuditRow], after: int = 0) -> list[ChainKey]:
+    """The keys that these entries introduce, oldest first; raises KeyRefusedError where one was not endorsed.
+
+    Entries up to `after` were found good before.
+    """
     keys: list[ChainKey] = []
     for row in rows:
         key = key_of(row)
-        if keys and not key.follows(keys[-1]):
+        if keys and row.seq > after and not key.follows(keys[-1]):
             raise KeyRefusedError(f"the key of entry {row.seq} is not endorsed by the one before it", row.seq)
         keys.append(key)
     return keys

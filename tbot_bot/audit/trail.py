@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from tbot_bot.api.errors import ApiError
-from tbot_bot.audit.chain import PROBE, body_of, checkpoint_statement, is_signed, link, record_of
+from tbot_bot.audit.chain import PROBE, body_of, checkpoint_statement, is_signed, link, record_of, seal_of
 from tbot_bot.audit.keys import ChainKey, KeyRefusedError, Signer, key_of
 from tbot_bot.audit.verification import ENTRIES_PER_CHECKPOINT, Verification, verify_chain
 from tbot_bot.domain.audit import (
@@ -51,12 +51,27 @@ class AuditPage:
 class AuditTrail:
     """Writes and reads the chain; implements `domain.audit.AuditPort`. Safe to use from several threads."""
 
-    def __init__(self, store: AuditStore, clock: Clock, signer: Signer, state: Callable[[], str] = str) -> None:
-        """`state` tells the bot's state for records that do not name one; by default it is left empty."""
+    def __init__(
+        self,
+        store: AuditStore,
+        clock: Clock,
+        signer: Signer,
+        key: bytes,
+        *,
+        state: Callable[[], str] = str,
+        versions: Callable[[], Mapping[str, int]] = dict,
+    ) -> None:
+        """`key` seals entries; what `state` and `versions` tell stands in each record, empty by default.
+
+        `state` is the bot's, for records that do not name one; `versions` counts the sealed databases' changes.
+        """
         self._store = store
         self._clock = clock
         self._signer = signer
+        self._key = key
         self._state = state
+        self._versions = versions
+        self._end: tuple[int, bytes] | None = None
         self._lock = threading.Lock()  # writers of this process queue here, not in SQLite's growing pauses
 
     def genesis(self, public_key: str) -> AuditRecord:
@@ -132,6 +147,7 @@ class AuditTrail:
             detail=detail or {},
             generation=generation,
             state=self._state() if state is None else state,
+            versions=self._versions(),
         )
         added = self._append(lambda head: self._entry(head, entry))
         return record_of(added.rows[0])
@@ -191,7 +207,22 @@ class AuditTrail:
 
     def verify(self, after: int = 0) -> Verification:
         """Check the chain beyond entry `after` (found good before); the module `verification` says what that proves."""
-        return verify_chain(self._store, self._signer, after)
+        return verify_chain(self._store, self._signer, after, key=self._key)
+
+    def written_by_others(self) -> bool:
+        """Whether anyone else has written to the store since this was last asked: then all of it is to be verified."""
+        with self._lock:
+            return self._store.written_by_others()
+
+    def end(self) -> tuple[int, bytes]:
+        """Sequence number and hash of the last entry."""
+        head = self._store.head()
+        return head.seq, head.hash
+
+    def holds(self, seq: int, entry_hash: bytes) -> bool:
+        """Whether entry `seq` is there with this hash."""
+        rows = self._store.rows(seq - 1, 1)
+        return bool(rows) and rows[0].seq == seq and rows[0].hash == entry_hash
 
     def last(
         self, *, verb: str | None = None, phase: str | None = None, request_id: str | None = None
@@ -208,11 +239,31 @@ class AuditTrail:
         return AuditPage(tuple(map(record_of, shown)), shown[-1].seq if len(rows) > limit else None)
 
     def _append(self, build: Callable[[Head], Addition]) -> Addition:
+        def checked(head: Head) -> Addition:
+            self._require_continuation(head)
+            return build(head)
+
         with self._lock:
-            return self._store.append(build)
+            addition = self._store.append(checked)
+            if addition.rows:
+                self._end = addition.rows[-1].seq, addition.rows[-1].hash
+        return addition
+
+    def _require_continuation(self, head: Head) -> None:
+        """See that the chain ends where it was left; entries that were added since must be our own."""
+        if self._end is None or self._end == (head.seq, head.hash):
+            return
+        seq, last = self._end
+        if not self.holds(seq, last):
+            raise AuditUnavailableError(f"entry {seq}, the last one written, was removed or changed by someone else")
+        while seq < head.seq:
+            row = self._store.rows(seq, 1)[0]
+            if row.hash != link(last, row.seq, row.body) or row.seal != seal_of(self._key, row.hash):
+                raise AuditUnavailableError(f"entry {row.seq} was added by someone else")
+            seq, last = row.seq, row.hash
 
     def _entry(self, head: Head, entry: AuditEntry) -> Addition:
-        row = _sealed(head, entry)
+        row = self._sealed(head, entry)
         if row.seq - _signed_up_to(head) < ENTRIES_PER_CHECKPOINT:
             return Addition((row,))
         return Addition((row,), self._signed(_newest_key(head), row.seq, row.hash, head))
@@ -226,8 +277,16 @@ class AuditTrail:
             state=self._state(),
             detail=key.detail(),
         )
-        row = _sealed(head, entry)
+        row = self._sealed(head, entry)
         return Addition((row,), self._signed(key, row.seq, row.hash, head))
+
+    def _sealed(self, head: Head, entry: AuditEntry) -> AuditRow:
+        if head.seq == 0 and entry.verb != GENESIS_VERB:
+            raise AuditUnavailableError("the chain has no beginning")
+        body = body_of(entry)
+        seq = head.seq + 1
+        entry_hash = link(head.hash, seq, body)
+        return AuditRow(seq, body, entry_hash, seal_of(self._key, entry_hash))
 
     def _checkpoint(self, age: timedelta) -> Checkpoint | None:
         def build(head: Head) -> Addition:
@@ -250,14 +309,6 @@ class AuditTrail:
         if not is_signed(public_key, signature.hex(), PROBE):
             raise KeyRefusedError("The signer does not hold the private half of this checkpoint key.")
         return ChainKey(0, key_id, public_key, endorsement)
-
-
-def _sealed(head: Head, entry: AuditEntry) -> AuditRow:
-    if head.seq == 0 and entry.verb != GENESIS_VERB:
-        raise AuditUnavailableError("the chain has no beginning")
-    body = body_of(entry)
-    seq = head.seq + 1
-    return AuditRow(seq, body, link(head.hash, seq, body))
 
 
 def _newest_key(head: Head) -> ChainKey:

@@ -1,16 +1,18 @@
 """Whether the chain is whole: every hash, every checkpoint, every key.
 
-What it finds: an entry that was changed, moved, removed or put in, and an end cut off before the last checkpoint.
-What it cannot find alone: entries after the last checkpoint that one who can write the file rewrote or cut off together
-with their hashes, and an end cut off together with its checkpoints. A copy of a checkpoint kept elsewhere shows those.
+What it finds: an entry that was changed, moved, removed or put in, and an end cut off before the last checkpoint. With
+the sealing key also entries after the last checkpoint that another hand wrote together with their hashes.
+What it cannot find alone: an end cut off after the last checkpoint, or together with its checkpoints. Whoever remembers
+a later entry (the runner's own record does, or a copy of a checkpoint kept elsewhere) shows those.
 """
 
 from __future__ import annotations
 
+import hmac
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from tbot_bot.audit.chain import PROBE, is_signed, link, statement_of
+from tbot_bot.audit.chain import PROBE, is_signed, link, seal_of, statement_of
 from tbot_bot.audit.keys import ChainKey, KeyRefusedError, Signer, succession
 from tbot_bot.domain.audit import NO_HASH, AuditRow, AuditStore, Checkpoint
 
@@ -36,9 +38,12 @@ class _BrokenError(Exception):
         self.seq = seq
 
 
-def verify_chain(store: AuditStore, signer: Signer, after: int = 0) -> Verification:
-    """Check all entries after `after`, which was found good before, and all checkpoints over them."""
-    check = _Check(store, signer, after)
+def verify_chain(store: AuditStore, signer: Signer, after: int = 0, *, key: bytes | None = None) -> Verification:
+    """Check all entries after `after`, which was found good before, and all checkpoints over them.
+
+    `key` is the home's sealing key; without it only what anyone can check is checked.
+    """
+    check = _Check(store, signer, after, key)
     try:
         check.entries()
         check.signatures()
@@ -51,13 +56,17 @@ def verify_chain(store: AuditStore, signer: Signer, after: int = 0) -> Verificat
 class _Check:
     """One verification; head and checkpoints are read first, so that what is added meanwhile does not matter."""
 
-    def __init__(self, store: AuditStore, signer: Signer, after: int) -> None:
+    def __init__(self, store: AuditStore, signer: Signer, after: int, key: bytes | None) -> None:
         self._store = store
         self._signer = signer
         self._after = after
+        self._key = key
         self.head = store.head()
         last = self.head.checkpoint.seq if self.head.checkpoint else 0
-        self._checkpoints = [each for each in store.checkpoints(0) if each.seq <= last]
+        # The last checkpoint before `after` lies no further back than this: where what is new must join.
+        since = max(0, after - 2 * ENTRIES_PER_CHECKPOINT)
+        self._checkpoints = [each for each in store.checkpoints(since) if each.seq <= last]
+        self._joins = 0 if since == 0 or not self._checkpoints else self._checkpoints[0].previous
         self._hashes: dict[int, bytes] = {}
         self.checked = 0
 
@@ -73,6 +82,8 @@ class _Check:
                 raise _BrokenError(expected, f"entry {expected} is missing; the next one there is {row.seq}")
             if link(previous, row.seq, row.body) != row.hash:
                 raise _BrokenError(row.seq, f"entry {row.seq} is not what was written there after the one before it")
+            if self._key is not None and not hmac.compare_digest(seal_of(self._key, row.hash), row.seal):
+                raise _BrokenError(row.seq, f"entry {row.seq} was not written by this system")
             previous = row.hash
             if row.seq in wanted:
                 self._hashes[row.seq] = row.hash
@@ -81,7 +92,7 @@ class _Check:
     def signatures(self) -> None:
         """Check each checkpoint against the entries and against the key that was in force."""
         keys = self._keys()
-        previous = 0
+        previous = self._joins
         for checkpoint in self._checkpoints:
             if checkpoint.previous != previous:
                 raise _BrokenError(
@@ -118,7 +129,7 @@ class _Check:
     def _keys(self) -> list[ChainKey]:
         rows = [row for row in self._store.key_rows() if row.seq <= self.head.seq]
         try:
-            keys = succession(rows)
+            keys = succession(rows, self._after)
         except KeyRefusedError as error:
             raise _BrokenError(error.seq, str(error)) from error
         if not keys or keys[0].since != 1:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tbot_bot.config.secret_creation import INTEGRITY, new_integrity
 from tbot_bot.storage.generations import GenerationStore, Recovery
 
 _FIRST_REQUEST = "first-start"
@@ -12,5 +13,10 @@ def prepare_keys(store: GenerationStore) -> Recovery:
 
     Raises what `GenerationStore.create_first` and `recover` raise; nothing may be served then.
     """
-    store.create_first(request_id=_FIRST_REQUEST, actor="runner", reason="first start of an empty home")
+    store.create_first(
+        request_id=_FIRST_REQUEST,
+        actor="runner",
+        reason="first start of an empty home",
+        contents={INTEGRITY: new_integrity()},
+    )
     return store.recover()

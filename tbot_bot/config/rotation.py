@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Protocol
 
+from tbot_bot.config.secret_creation import INTEGRITY
 from tbot_bot.domain.audit import AuditPhase, AuditPort, AuditRecord, AuditResult
 from tbot_bot.storage.generation import PinnedGeneration
 from tbot_bot.storage.generations import Committed, Contents, GenerationStore
@@ -120,6 +121,14 @@ class RotationService:
             self._compare()
             return self._complete()
 
+    def verify_now(self) -> None:
+        """Compare the current generation with the audit log while the runner works, between two rotations.
+
+        Raises GenerationMismatchError, GenerationRolledBackError, GenerationUnauditedError, AuditUnavailableError.
+        """
+        with self._lock:
+            self._compare()
+
     def rotate(
         self,
         change: Callable[[Contents], Contents],
@@ -132,6 +141,7 @@ class RotationService:
     ) -> Committed:
         """Audit the intent, rotate with `change` applied, audit the outcome, make the after-effects, tell the readers.
 
+        What seals the databases stays as it is, whatever `change` makes of the categories.
         A request id that was rotated before changes nothing and answers `repeated`. Without an audit log nothing is
         rotated. Raises what `GenerationStore.rotate` raises, AuditUnavailableError, EffectUnknownError (nothing was
         done) and EffectFailedError (the generation is committed; the same request again carries on).
@@ -149,7 +159,11 @@ class RotationService:
             self._incomplete = True
             with self._audit.act(verb=ROTATION, actor=actor, target=target, request_id=request_id) as act:
                 committed = self._store.rotate(
-                    change, request_id=request_id, reason=reason, actor=actor, after_effects=after_effects
+                    _keeping_integrity(change),
+                    request_id=request_id,
+                    reason=reason,
+                    actor=actor,
+                    after_effects=after_effects,
                 )
                 act.generation = committed.number
             self._complete()
@@ -231,3 +245,12 @@ class RotationService:
         # The log holds the failure; the rotation that led here is committed and stays acknowledged.
         with suppress(SecretStoreError), self._audit.act(verb=PRUNE, actor=_SYSTEM) as act:
             act.detail = {"generations": self._store.prune()}
+
+
+def _keeping_integrity(change: Callable[[Contents], Contents]) -> Callable[[Contents], Contents]:
+    """The change, and the sealing key of now: the databases are sealed with it, whatever generation came back."""
+
+    def kept(present: Contents) -> Contents:
+        return {**change(present), **{name: present[name] for name in (INTEGRITY,) if name in present}}
+
+    return kept

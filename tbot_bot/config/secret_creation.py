@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,6 +15,9 @@ from tbot_bot.domain.ids import BotIdentity
 
 BOT_IDENTITY = Category.IDENTITY.value
 ENV_BOT = "env_bot"
+#: The key that seals databases and audit trail: made with the first generation, and the same in all that follow.
+INTEGRITY = "integrity"
+_SEALING_KEY = "key"
 
 
 def create_secrets(configuration: Configuration, trading: TradingSettings) -> dict[str, dict[str, Any]]:
@@ -52,6 +56,16 @@ def write_trading_settings(
 ) -> dict[str, Mapping[str, Any]]:
     """Return all categories with new trading settings: the change of one rotation."""
     return {**categories, ENV_BOT: _content(trading)}
+
+
+def new_integrity() -> dict[str, Any]:
+    """The content of a fresh `integrity` category."""
+    return {_SEALING_KEY: secrets.token_hex(32)}
+
+
+def sealing_key(integrity: Mapping[str, Any]) -> bytes:
+    """The key in the `integrity` category."""
+    return bytes.fromhex(integrity[_SEALING_KEY])
 
 
 def _content(settings: Settings) -> dict[str, Any]:

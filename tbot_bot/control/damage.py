@@ -23,6 +23,7 @@ from tbot_bot.config.rotation import (
 )
 from tbot_bot.domain.audit import AuditUnavailableError
 from tbot_bot.domain.identity import UsersUnavailableError
+from tbot_bot.domain.integrity import TamperedError
 from tbot_bot.domain.time import Clock, to_rfc3339
 from tbot_bot.storage.backup_errors import BackupDamagedError, RestoreDamagedError
 from tbot_bot.storage.engine import is_damage
@@ -46,6 +47,7 @@ _ALWAYS = (
     CommandError,
     BackupDamagedError,
     RestoreDamagedError,
+    TamperedError,
 )
 _BY_CAUSE = (AuditUnavailableError, UsersUnavailableError, EffectFailedError)
 
@@ -100,6 +102,9 @@ class Inspection:
 
 def finding(subject: str, error: Exception, clock: Clock) -> Finding:
     """The finding that an error tells of: its first sentence says what is wrong, the others what to do."""
+    if isinstance(error, TamperedError):
+        what, next_step = f"{error.what[:1].upper()}{error.what[1:]}.", _RESTORE
+        return Finding(subject=error.subject, what=what, next_step=next_step, found_at=to_rfc3339(clock.now()))
     cause = error if isinstance(error, SQLAlchemyError) else error.__cause__
     if isinstance(cause, SQLAlchemyError):
         why = getattr(cause, "orig", None) or cause

@@ -9,6 +9,7 @@ from tbot_bot.config.rotation import RotationError
 from tbot_bot.domain.audit import AuditUnavailableError, RefusedError
 from tbot_bot.domain.broker import BrokerError
 from tbot_bot.domain.identity import UsersUnavailableError
+from tbot_bot.domain.integrity import TamperedError
 from tbot_bot.domain.lifecycle import TransitionRefusedError
 from tbot_bot.identity.errors import (
     AdminExistsError,
@@ -35,6 +36,7 @@ _TABLE: tuple[tuple[type[Exception], int, str, str], ...] = (
     (TransitionRefusedError, 409, "Not possible now", "Reload the page to see where the bot stands."),
     (KillSwitchError, 409, "The kill switch is in the way", ""),
     (BrokerError, 503, "The broker did not answer", "Positions and orders there are unchanged. Try again in a moment."),
+    (TamperedError, 503, "Something was changed behind the system's back", _UNCHANGED),
     (AuditUnavailableError, 503, "The audit trail cannot be written", _UNCHANGED),
     (UsersUnavailableError, 503, "The users database cannot be used", _UNCHANGED),
     (BackupNotFoundError, 404, "There is no such backup", ""),

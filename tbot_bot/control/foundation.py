@@ -17,7 +17,13 @@ from tbot_bot.config.key_generation import prepare_keys
 from tbot_bot.config.paths import Home
 from tbot_bot.config.restored import PendingRestore
 from tbot_bot.config.rotation import RotationService
-from tbot_bot.config.secret_creation import BOT_IDENTITY, read_configuration, read_trading_settings
+from tbot_bot.config.secret_creation import (
+    BOT_IDENTITY,
+    INTEGRITY,
+    read_configuration,
+    read_trading_settings,
+    sealing_key,
+)
 from tbot_bot.control.damage import AUDIT, CONTROL, RESTORE, SECRETS, USERS, Inspection
 from tbot_bot.domain.time import Clock
 from tbot_bot.identity.login import LogIn
@@ -32,6 +38,7 @@ from tbot_bot.storage.control_store import ControlStore
 from tbot_bot.storage.engine import migrate, open_sqlite
 from tbot_bot.storage.filesystem import Filesystem
 from tbot_bot.storage.generations import GenerationStore
+from tbot_bot.storage.seals import SealedDatabase
 from tbot_bot.storage.user_store import SqliteUserStore
 
 
@@ -72,14 +79,19 @@ class Foundation:
         with inspection.of(SECRETS):
             self.recovery = prepare_keys(self.secrets)
         inspection.require_none()  # the keys sign and seal all the rest
-        with inspection.of(CONTROL):
-            self.record = ControlStore(open_sqlite(home.control_database))
+        self._sealed: dict[str, SealedDatabase] = {}
+        with inspection.of(SECRETS), self.secrets.current() as pinned:
+            self._key = sealing_key(pinned.read(INTEGRITY))
+        inspection.require_none()
         with inspection.of(AUDIT):
             self._open_audit(state)
-        inspection.require_none()
+        with inspection.of(CONTROL):
+            self.record = ControlStore(open_sqlite(home.control_database), self._key)
+            self._sealed["control"] = self.record.seal
         with inspection.of(USERS):
-            self._open_users(password_cost)
+            store = self._open_users()
         inspection.require_none()
+        self._gather(store, password_cost)
         with inspection.of(SECRETS):
             self.generation = self.rotation.verify_at_start()
         inspection.require_none()
@@ -100,18 +112,29 @@ class Foundation:
     def _open_audit(self, state: Callable[[], str]) -> None:
         engine = open_sqlite(self.home.audit_database)
         migrate(engine, "audit")
-        self.audit = AuditTrail(SqliteAuditStore(engine), self.clock, self._sign, state)
+        store = SqliteAuditStore(engine)
+        self.audit = AuditTrail(store, self.clock, self._sign, self._key, state=state, versions=self.versions)
         with self.secrets.current() as pinned:
             self.audit.genesis(pinned.checkpoint_key().public_key)
         if self._restored is not None:
             snapshots = BackupStore(self.home.backups, clock=self.clock, filesystem=Filesystem())
             self._restored.carry_on(self.audit, self.secrets, snapshots)
 
-    def _open_users(self, password_cost: int) -> None:
+    def _open_users(self) -> SqliteUserStore:
         engine = open_sqlite(self.home.users_database)
         migrate(engine, "users")
-        store, audit, clock, changed = SqliteUserStore(engine), self.audit, self.clock, self.epoch.bump
-        self._people = store
+        store = SqliteUserStore(engine, self._key)
+        store.inspect()
+        self._sealed["users"] = store.seal
+        return store
+
+    def versions(self) -> dict[str, int]:
+        """How many changes each sealed database has seen; an older copy of one is known by it."""
+        return {name: seal.version for name, seal in self._sealed.items()}
+
+    def _gather(self, store: SqliteUserStore, password_cost: int) -> None:
+        """Put together the services that stand on the stores."""
+        audit, clock, changed = self.audit, self.clock, self.epoch.bump
         hasher = PasswordHasher(cost=password_cost)
         throttle = Throttle(store, clock)
         self.users = Users(store, hasher, throttle, audit, clock, changed=changed)

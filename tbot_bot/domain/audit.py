@@ -58,6 +58,7 @@ class AuditEntry:
     """Who did what to which thing, from where, and how it went; no secret ever stands in it.
 
     `session` is the handle of a session, never its id. `generation` is that of the secrets, `state` the bot's.
+    `versions` counts the changes of the sealed databases so far: an older copy of one is known by it.
     """
 
     at: datetime
@@ -76,6 +77,7 @@ class AuditEntry:
     detail: Mapping[str, object] = field(default_factory=dict)
     generation: int | None = None
     state: str = ""
+    versions: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,11 +91,12 @@ class AuditRecord:
 
 @dataclass(frozen=True, slots=True)
 class AuditRow:
-    """A record as it lies in the store: `body` is the canonical JSON that was hashed."""
+    """A record as it lies in the store: `body` is the canonical JSON that was hashed, `seal` the runner's own mark."""
 
     seq: int
     body: bytes
     hash: bytes
+    seal: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +147,10 @@ class AuditStore(Protocol):
 
     def append(self, build: Callable[[Head], Addition]) -> Addition:
         """Add what `build` makes of the present head, in one durable write; it raises to add nothing."""
+        ...
+
+    def written_by_others(self) -> bool:
+        """Whether anyone but this store has written since this was last asked."""
         ...
 
     def head(self) -> Head:

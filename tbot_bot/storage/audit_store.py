@@ -21,9 +21,11 @@ from tbot_bot.domain.audit import (
     Head,
 )
 from tbot_bot.domain.time import from_micros, to_micros
+from tbot_bot.storage.database_file import DatabaseFile
 from tbot_bot.storage.engine import reading
 
-_ROWS = "SELECT seq, CAST(body AS BLOB) AS body, hash FROM entry "
+SUBJECT = "Audit trail"
+_ROWS = "SELECT seq, CAST(body AS BLOB) AS body, hash, seal FROM entry "
 _CHECKPOINTS = "SELECT seq, hash, at_us, previous, key_id, signature FROM checkpoint "
 _LAST_ROW = text(_ROWS + "ORDER BY seq DESC LIMIT 1")
 _LAST_CHECKPOINT = text(_CHECKPOINTS + "ORDER BY seq DESC LIMIT 1")
@@ -31,8 +33,9 @@ _KEY_ROWS = text(_ROWS + "WHERE verb IN (:genesis, :key) ORDER BY seq")
 _LAST_KEY_ROW = text(_ROWS + "WHERE verb IN (:genesis, :key) ORDER BY seq DESC LIMIT 1")
 _KEY_PARAMETERS = dict(zip(("genesis", "key"), KEY_VERBS, strict=True))
 _ROWS_AFTER = text(_ROWS + "WHERE seq > :after ORDER BY seq LIMIT :limit")
+_OTHERS = text("PRAGMA data_version")
 _CHECKPOINTS_AFTER = text(_CHECKPOINTS + "WHERE seq > :after ORDER BY seq")
-_ADD_ROW = text("INSERT INTO entry (seq, body, hash) VALUES (:seq, :body, :hash)")
+_ADD_ROW = text("INSERT INTO entry (seq, body, hash, seal) VALUES (:seq, :body, :hash, :seal)")
 _ADD_CHECKPOINT = text(
     "INSERT INTO checkpoint (seq, hash, at_us, previous, key_id, signature) "
     "VALUES (:seq, :hash, :at_us, :previous, :key_id, :signature)"
@@ -56,9 +59,32 @@ class SqliteAuditStore:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._reader = reading(engine)
+        self._file = DatabaseFile(engine, "audit", SUBJECT)
+        # One connection writes, so that its `data_version` moves only when someone else wrote. SQLite counts so.
+        self._writer: Connection | None = None
+        self._others: int | None = None
+        self._written_by_others = False
+
+    def inspect(self) -> None:
+        """See that file and schema are as they were; raises TamperedError. The entries are `audit.verification`'s."""
+        with _available(), self._file.read():
+            pass
+
+    def close(self) -> None:
+        """Let go of the file; another use opens it again."""
+        if self._writer is not None:
+            self._writer.close()
+            self._writer = None
+        self._engine.dispose()
+
+    def written_by_others(self) -> bool:
+        """Whether any other connection has written to the file since this was last asked."""
+        with _available(), self._writing():
+            found, self._written_by_others = self._written_by_others, False
+        return found
 
     def append(self, build: Callable[[Head], Addition]) -> Addition:
-        with _available(), self._engine.begin() as connection:
+        with _available(), self._writing() as connection:
             addition = build(_head(connection))
             for row in addition.rows:
                 connection.execute(_ADD_ROW, {**asdict(row), "body": row.body.decode()})
@@ -98,6 +124,16 @@ class SqliteAuditStore:
         statement = text(f"{_ROWS} WHERE {conditions} ORDER BY seq DESC LIMIT :limit")
         with self._snapshot() as connection:
             return [AuditRow(*row) for row in connection.execute(statement, {**given, "limit": limit})]
+
+    @contextmanager
+    def _writing(self) -> Iterator[Connection]:
+        if self._writer is None:
+            self._writer = self._engine.connect()
+        with self._writer.begin():
+            others = self._writer.execute(_OTHERS).scalar_one()
+            self._written_by_others |= self._others not in (None, others)
+            self._others = others
+            yield self._writer
 
     @contextmanager
     def _snapshot(self) -> Iterator[Connection]:

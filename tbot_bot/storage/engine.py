@@ -26,13 +26,15 @@ _DAMAGE_CODES = frozenset(
 )
 
 
-def open_sqlite(path: Path) -> Engine:
+def open_sqlite(path: Path, *, pooled: bool = True) -> Engine:
     """Open a SQLite file for one writing process: WAL, full sync, foreign keys, BEGIN IMMEDIATE for each write.
 
-    `engine.begin()` takes the write lock at once; `engine.connect()` reads and must not write.
+    `engine.begin()` takes the write lock at once; `engine.connect()` reads and must not write. Without `pooled` each
+    connection is a new one.
     """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    engine = create_engine(f"sqlite:///{path}", poolclass=QueuePool, connect_args={"timeout": 10.0})
+    pool = QueuePool if pooled else NullPool
+    engine = create_engine(f"sqlite:///{path}", poolclass=pool, connect_args={"timeout": 10.0})
 
     @event.listens_for(engine, "connect")
     def _configure(connection: Any, _record: Any) -> None:
@@ -48,7 +50,8 @@ def open_sqlite(path: Path) -> Engine:
         options = connection.get_execution_options()
         connection.exec_driver_sql("BEGIN" if options.get("read_only") else "BEGIN IMMEDIATE")
 
-    path.touch(mode=0o600)
+    if not path.exists():
+        path.touch(mode=0o600)
     return engine
 
 

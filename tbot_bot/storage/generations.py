@@ -17,6 +17,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from tbot_bot.domain.canonical import canonical_json
@@ -106,8 +107,10 @@ class GenerationStore:
         self._origins: dict[int, _Origin] = {}
         self._unsettled: int | None = None
 
-    def create_first(self, *, request_id: str, actor: str, reason: str) -> Committed:
-        """Make generation 0 (sealing, signing and checkpoint keys, no secrets) on an empty home.
+    def create_first(
+        self, *, request_id: str, actor: str, reason: str, contents: Contents = MappingProxyType({})
+    ) -> Committed:
+        """Make generation 0 (sealing, signing and checkpoint keys, and `contents`) on an empty home.
 
         Where a generation counts already it is returned as repeated; a generation 0 that a crash left without its
         pointer is put in place. Raises GenerationInvalidError when generations are there and the pointer is gone.
@@ -122,7 +125,7 @@ class GenerationStore:
                 with self.current() as pinned:
                     return Committed(pinned.number, pinned.manifest_sha256, repeated=True)
             self._sweep_debris()
-            made = self._adopt_first() or self._make_first(Request(request_id, actor, reason))
+            made = self._adopt_first() or self._make_first(Request(request_id, actor, reason), contents)
             self._link()
             return made
 
@@ -170,6 +173,17 @@ class GenerationStore:
         """Hold generation `number`, whether it counts or not; raises GenerationInvalidError."""
         with self._pin(number) as held:
             yield held
+
+    def check(self) -> None:
+        """See that pointer, links and the current generation are as they were written; this changes nothing.
+
+        Raises GenerationInvalidError.
+        """
+        with self.current() as pinned:
+            pinned.verify()
+        with _disk():
+            for name, target in _LINKS.items():
+                self._require_link(name, target)
 
     def find(self, request_id: str) -> Committed | None:
         """The generation that this request made, None if no kept one names it."""
@@ -379,8 +393,8 @@ class GenerationStore:
         if found not in ([], [0]):
             raise GenerationInvalidError(None, _CURRENT, "is missing although generations are there")
 
-    def _make_first(self, request: Request) -> Committed:
-        return self._commit(compose(request, {}, None, self._clock.now()), None)
+    def _make_first(self, request: Request, contents: Contents) -> Committed:
+        return self._commit(compose(request, contents, None, self._clock.now()), None)
 
     def _link(self) -> None:
         """Make the fixed links that keep the documented paths valid."""
@@ -388,8 +402,12 @@ class GenerationStore:
             link = self._root / name
             if not present(self._filesystem, link):
                 self._filesystem.symlink(target, link)
-            elif self._readlink(link) != target:
-                raise GenerationInvalidError(None, name, f"is not the link to {target}")
+            self._require_link(name, target)
+
+    def _require_link(self, name: str, target: str) -> None:
+        link = self._root / name
+        if not present(self._filesystem, link) or self._readlink(link) != target:
+            raise GenerationInvalidError(None, name, f"is not the link to {target}")
 
     # What is on the disk
 

@@ -1,4 +1,7 @@
-"""Users, sessions, failed tries and the setup token in their SQLite file."""
+"""Users, sessions, failed tries and the setup token in their SQLite file, sealed against other hands.
+
+Whatever reads or changes a row that is not what was written raises `domain.integrity.TamperedError`.
+"""
 
 from __future__ import annotations
 
@@ -22,14 +25,40 @@ from tbot_bot.domain.identity import (
 )
 from tbot_bot.domain.time import from_micros, to_micros
 from tbot_bot.storage.engine import reading
+from tbot_bot.storage.seals import SealedDatabase, SealedTable
 
-_USERS = (
-    "SELECT id, username, display, email, role, status, password_hash, created_us, changed_us, password_changed_us, "
-    "generation FROM user "
+SUBJECT = "Users"
+_TABLES = (
+    SealedTable(
+        "user",
+        ("id",),
+        (
+            "id",
+            "effect_id",
+            "username",
+            "display",
+            "email",
+            "role",
+            "status",
+            "password_hash",
+            "created_us",
+            "changed_us",
+            "password_changed_us",
+            "generation",
+        ),
+    ),
+    SealedTable("recovery_code", ("user_id", "code_hash"), ("user_id", "code_hash", "used_us")),
+    # When a session was last used changes all the time and is left out: its absolute limit bounds it.
+    SealedTable(
+        "session",
+        ("handle",),
+        ("handle", "user_id", "created_us", "address", "user_agent", "locked", "stepped_up_until_us"),
+    ),
+    SealedTable("setup", ("one",), ("one", "token_hash", "issued_us", "session_hash")),
 )
-_SESSIONS = (
-    "SELECT handle, user_id, created_us, last_seen_us, address, user_agent, locked, stepped_up_until_us FROM session "
-)
+
+_USERS = "SELECT * FROM user "
+_SESSIONS = "SELECT * FROM session "
 _USER_BY_ID = text(_USERS + "WHERE id = :id")
 _USER_BY_NAME = text(_USERS + "WHERE username = :username")
 _USER_BY_EFFECT = text(_USERS + "WHERE effect_id = :effect_id")
@@ -71,7 +100,7 @@ _ATTEMPTS = text("SELECT failures, last_us FROM attempt WHERE key = :key")
 _PUT_ATTEMPTS = text("INSERT OR REPLACE INTO attempt (key, failures, last_us) VALUES (:key, :failures, :last_us)")
 _FORGIVE = text("DELETE FROM attempt WHERE key = :key")
 
-_SETUP = text("SELECT token_hash, issued_us, session_hash FROM setup")
+_SETUP = text("SELECT * FROM setup")
 _PUT_SETUP = text(
     "INSERT OR REPLACE INTO setup (one, token_hash, issued_us, session_hash) "
     "SELECT 1, :token_hash, :issued_us, :session_hash WHERE NOT EXISTS (SELECT 1 FROM user WHERE role = 'admin')"
@@ -83,9 +112,16 @@ _END_SETUP = text("DELETE FROM setup")
 class SqliteUserStore:
     """Implements the stores of `domain.identity` on the database that `migrate(engine, "users")` made."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, key: bytes) -> None:
+        """`key` seals the rows."""
         self._engine = engine
         self._reader = reading(engine)
+        self.seal = SealedDatabase(engine, key, "users", SUBJECT, _TABLES)
+
+    def inspect(self) -> None:
+        """See that everything in the file is as it was written; raises TamperedError."""
+        with _available(), self.seal.inspecting():
+            pass
 
     # users
 
@@ -99,6 +135,8 @@ class SqliteUserStore:
         return self._one_user(_USER_BY_EFFECT, effect_id=effect_id)
 
     def admin_exists(self) -> bool:
+        with _available():
+            self.seal.check()  # an administrator whose row was changed or removed must not reopen the set-up
         with self._snapshot() as connection:
             return bool(connection.execute(_ADMIN_EXISTS).scalar_one())
 
@@ -144,11 +182,11 @@ class SqliteUserStore:
             row = connection.execute(_SESSION_BY_HANDLE, {"handle": handle}).one_or_none()
             if row is None:
                 return None
-            return _session(row), _user(connection.execute(_USER_BY_ID, {"id": row.user_id}).one())
+            return self._session(row), self._user(connection.execute(_USER_BY_ID, {"id": row.user_id}).one())
 
     def sessions_of(self, user_id: int) -> Sequence[Session]:
         with self._snapshot() as connection:
-            return [_session(row) for row in connection.execute(_SESSIONS_OF, {"user_id": user_id})]
+            return [self._session(row) for row in connection.execute(_SESSIONS_OF, {"user_id": user_id})]
 
     def replace_session(self, handle: str, session: Session) -> bool:
         with self._write() as connection:
@@ -158,7 +196,8 @@ class SqliteUserStore:
         return True
 
     def touch_session(self, handle: str, at: datetime) -> None:
-        self._changed(_TOUCH, handle=handle, at=to_micros(at))
+        with self._unsealed() as connection:
+            connection.execute(_TOUCH, {"handle": handle, "at": to_micros(at)})
 
     def lock_session(self, handle: str) -> None:
         self._changed(_LOCK, handle=handle)
@@ -176,7 +215,7 @@ class SqliteUserStore:
     # failed tries
 
     def update_attempts(self, key: str, forget_before: datetime, decide: Callable[[Attempts | None], Attempts]) -> None:
-        with self._write() as connection:
+        with self._unsealed() as connection:
             connection.execute(_FORGET_ATTEMPTS, {"before": to_micros(forget_before)})
             row = connection.execute(_ATTEMPTS, {"key": key}).one_or_none()
             known = None if row is None else Attempts(row.failures, from_micros(row.last_us))
@@ -185,14 +224,18 @@ class SqliteUserStore:
             connection.execute(_PUT_ATTEMPTS, values)
 
     def forget_attempts(self, key: str) -> None:
-        self._changed(_FORGIVE, key=key)
+        with self._unsealed() as connection:
+            connection.execute(_FORGIVE, {"key": key})
 
     # the setup token
 
     def setup_access(self) -> SetupAccess | None:
         with self._snapshot() as connection:
             row = connection.execute(_SETUP).one_or_none()
-        return None if row is None else SetupAccess(row.token_hash, from_micros(row.issued_us), row.session_hash)
+        if row is None:
+            return None
+        self.seal.genuine("setup", row)
+        return SetupAccess(row.token_hash, from_micros(row.issued_us), row.session_hash)
 
     def issue_setup_token(self, access: SetupAccess) -> bool:
         issued_us = to_micros(access.issued_at)
@@ -205,7 +248,13 @@ class SqliteUserStore:
     def _one_user(self, statement: TextClause, **values: object) -> User | None:
         with self._snapshot() as connection:
             row = connection.execute(statement, values).one_or_none()
-        return None if row is None else _user(row)
+        return None if row is None else self._user(row)
+
+    def _user(self, row: Any) -> User:
+        return _user(self.seal.genuine("user", row))
+
+    def _session(self, row: Any) -> Session:
+        return _session(self.seal.genuine("session", row))
 
     def _changed(self, statement: TextClause, **values: object) -> int:
         with self._write() as connection:
@@ -218,6 +267,12 @@ class SqliteUserStore:
 
     @contextmanager
     def _write(self) -> Iterator[Connection]:
+        with _available(), self.seal.writing() as connection:
+            yield connection
+
+    @contextmanager
+    def _unsealed(self) -> Iterator[Connection]:
+        """A write that touches nothing that is sealed."""
         with _available(), self._engine.begin() as connection:
             yield connection
 

@@ -12,6 +12,7 @@ import pytest
 from tbot_bot.api.settings import Configuration, describe
 from tbot_bot.config.paths import Home
 from tbot_bot.control.clock import WallClock
+from tbot_bot.control.foundation import Foundation
 from tbot_bot.domain.lifecycle import State
 from tbot_bot.storage.control_store import ControlStore, LifecycleRecord
 from tbot_bot.storage.engine import open_sqlite
@@ -293,7 +294,10 @@ def register_and_log_in(home: RunningHome) -> None:
 def test_a_runner_that_ended_between_registering_and_saying_so_comes_up_stopped(new_home: HomeMaker) -> None:
     home = new_home()
     engine = open_sqlite(home.home.control_database)
-    ControlStore(engine).append_lifecycle(LifecycleRecord(State.REGISTRATION, "set up", "runner", WallClock().now()))
+    key = Foundation(home.home, WallClock(), state=str, password_cost=4)._key
+    ControlStore(engine, key).append_lifecycle(
+        LifecycleRecord(State.REGISTRATION, "set up", "runner", WallClock().now())
+    )
     engine.dispose()
     with running(home):
         assert home.state() == "stopped"

@@ -13,6 +13,9 @@ from tbot_bot.audit.trail import AuditTrail
 from tbot_bot.storage.audit_store import SqliteAuditStore
 from tbot_bot.storage.engine import migrate, open_sqlite
 
+#: Seals what the tests write.
+KEY = bytes(range(32))
+
 
 class HandClock:
     def __init__(self) -> None:
@@ -47,7 +50,7 @@ class Chain:
         self.clock = HandClock()
         self.key = CheckpointKey()
         self.store = SqliteAuditStore(self.engine)
-        self.trail = AuditTrail(self.store, self.clock, self.sign)
+        self.trail = AuditTrail(self.store, self.clock, self.sign, KEY)
 
     def sign(self, data: bytes) -> tuple[str, bytes]:
         return self.key.sign(data)
@@ -63,4 +66,4 @@ class Chain:
         return self
 
     def close(self) -> None:
-        self.engine.dispose()
+        self.store.close()

@@ -13,13 +13,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tbot_bot.audit.chain import checkpoint_statement, link
-from tbot_bot.audit.trail import AuditTrail
-from tbot_bot.audit.verification import Verification
+from tbot_bot.audit.verification import Verification, verify_chain
 from tbot_bot.domain.audit import NO_HASH
 from tbot_bot.domain.time import from_micros
 from tbot_bot.storage.audit_store import SqliteAuditStore
 from tbot_bot.storage.engine import open_sqlite
-from tests.unit.audit.parts import Chain, CheckpointKey, HandClock
+from tests.unit.audit.parts import Chain, CheckpointKey
 
 ENTRIES = 330
 COVERED = 320  # the last checkpoint
@@ -45,7 +44,7 @@ class Log:
         self._source = chain.path
         self._copy = folder / "copy.db"
 
-    def after(self, tamper: Tamper, since: int = 0) -> Verification:
+    def after(self, tamper: Tamper, since: int = 0, key: bytes | None = None) -> Verification:
         shutil.copy(self._source, self._copy)
         with closing(sqlite3.connect(self._copy)) as connection, connection:
             triggers = connection.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall()
@@ -54,7 +53,7 @@ class Log:
             tamper(connection)
         engine = open_sqlite(self._copy)
         try:
-            return AuditTrail(SqliteAuditStore(engine), HandClock(), self.key.sign).verify(since)
+            return verify_chain(SqliteAuditStore(engine), self.key.sign, since, key=key)
         finally:
             engine.dispose()
             for leftover in self._copy.parent.glob("copy.db*"):
@@ -150,7 +149,9 @@ def test_an_inserted_entry(log: Log, seq: int) -> None:
     def tamper(connection: sqlite3.Connection) -> None:
         body = body_of(connection, seq).replace(b"alice", b"carol")
         shift(connection, seq, 1)
-        connection.execute("INSERT INTO entry (seq, body, hash) VALUES (?, CAST(? AS TEXT), x'00')", (seq + 1, body))
+        connection.execute(
+            "INSERT INTO entry (seq, body, hash, seal) VALUES (?, CAST(? AS TEXT), x'00', x'00')", (seq + 1, body)
+        )
 
     assert_broken(log.after(tamper), seq + 1)
 
@@ -177,7 +178,7 @@ def test_an_entry_changed_and_all_hashes_made_anew(log: Log, seq: int) -> None:
 def test_the_whole_log_made_anew_under_another_key(log: Log, tmp_path: Path) -> None:
     forged = Chain(tmp_path).begin().fill(ENTRIES - 1)
     engine = open_sqlite(forged.path)
-    found = AuditTrail(SqliteAuditStore(engine), HandClock(), log.key.sign).verify()
+    found = verify_chain(SqliteAuditStore(engine), log.key.sign)
     engine.dispose()
     forged.close()
     assert_broken(found, 1, "present checkpoint key")

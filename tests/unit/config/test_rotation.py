@@ -28,6 +28,7 @@ from tbot_bot.storage.engine import migrate, open_sqlite
 from tbot_bot.storage.filesystem import Filesystem
 from tbot_bot.storage.generations import KEEP_FOR, Contents, GenerationStore
 from tbot_bot.storage.secret_errors import RotationFailedError, RotationIndeterminateError
+from tests.unit.audit.parts import KEY
 from tests.unit.storage.faults import FixedClock, WatchedFilesystem, fail_from
 
 
@@ -50,7 +51,7 @@ class Home:
         self.service = self.serve()
 
     def trail(self, store: AuditStore) -> AuditTrail:
-        return AuditTrail(store, self.clock, self.sign)
+        return AuditTrail(store, self.clock, self.sign, KEY)
 
     def serve(self, audit: AuditTrail | None = None) -> RotationService:
         """A service as after a restart."""

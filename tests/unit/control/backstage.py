@@ -100,7 +100,7 @@ class Backstage:
     def add_user(self, role: Role, name: str | None = None) -> None:
         """Make a user of this role, called like it."""
         name = name or str(role)
-        store = SqliteUserStore(open_sqlite(self.home.users_database))
+        store = SqliteUserStore(open_sqlite(self.home.users_database), self.foundation._key)
         made = NewUser(
             effect_id=f"test-{name}",
             username=name,

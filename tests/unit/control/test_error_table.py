@@ -14,6 +14,7 @@ from tbot_bot.control.error_table import to_problem
 from tbot_bot.domain.audit import AuditUnavailableError, RefusedError
 from tbot_bot.domain.broker import BrokerUnavailableError
 from tbot_bot.domain.identity import UsersUnavailableError
+from tbot_bot.domain.integrity import TamperedError
 from tbot_bot.domain.lifecycle import State, TransitionRefusedError
 from tbot_bot.identity.errors import (
     AdminExistsError,
@@ -52,6 +53,7 @@ ROWS: list[tuple[Exception, int, str]] = [
     (KillLatchedError(), 409, "kill_latched"),
     (KillSwitchError("stuck"), 409, "kill_switch"),
     (BrokerUnavailableError("no answer"), 503, "broker_unavailable"),
+    (TamperedError("Users", "a row was changed"), 503, "tampered"),
     (AuditUnavailableError("disk"), 503, "audit_unavailable"),
     (UsersUnavailableError("disk"), 503, "users_unavailable"),
     (BackupNotFoundError("none"), 404, "backup_not_found"),

@@ -14,7 +14,7 @@ from tbot_bot.identity.throttle import Throttle
 from tbot_bot.identity.users import Users
 from tbot_bot.storage.engine import migrate, open_sqlite
 from tbot_bot.storage.user_store import SqliteUserStore
-from tests.unit.audit.parts import Chain
+from tests.unit.audit.parts import KEY, Chain
 
 PASSWORD = "seven quiet herons"
 HOME = "192.0.2.7"
@@ -47,7 +47,7 @@ class House:
     def open(self) -> None:
         self.engine = open_sqlite(self.folder / "SYSTEM_USERS.db")
         migrate(self.engine, "users")
-        self.store = SqliteUserStore(self.engine)
+        self.store = SqliteUserStore(self.engine, KEY)
         audit, clock = self.chain.trail, self.clock
         self.throttle = Throttle(self.store, clock)
         self.sessions = Sessions(self.store, self.hasher, self.throttle, audit, clock, changed=self.count)

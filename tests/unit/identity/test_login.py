@@ -11,7 +11,7 @@ from tests.unit.identity.conftest import PASSWORD, House
 
 
 def disable(house: House) -> None:
-    with house.engine.begin() as connection:
+    with house.store.seal.writing() as connection:
         connection.exec_driver_sql("UPDATE user SET status = 'disabled'")
 
 

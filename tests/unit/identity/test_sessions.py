@@ -88,10 +88,10 @@ def test_acts_are_noted_every_thirty_seconds(house: House) -> None:
 def test_a_role_and_a_status_count_at_once(house: House) -> None:
     session_id = house.enter().session_id
     for role in Role:
-        with house.engine.begin() as connection:
+        with house.store.seal.writing() as connection:
             connection.exec_driver_sql("UPDATE user SET role = ?", (role,))
         assert house.sessions.verdict(session_id, touch=False).permissions == ROLE_PERMISSIONS[role]
-    with house.engine.begin() as connection:
+    with house.store.seal.writing() as connection:
         connection.exec_driver_sql("UPDATE user SET status = 'disabled'")
     assert status(house, session_id) == "none"
     with pytest.raises(SessionEndedError):

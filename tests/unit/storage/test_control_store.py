@@ -13,6 +13,7 @@ from tbot_bot.domain.market import Session
 from tbot_bot.domain.time import NaiveTimeError
 from tbot_bot.storage.control_store import ControlStore, LifecycleRecord, StepRecord
 from tbot_bot.storage.engine import open_sqlite
+from tests.unit.audit.parts import KEY
 
 NOW = datetime(2026, 3, 2, 9, 0, 0, 123456, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
@@ -24,11 +25,11 @@ class Record:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._opened = [open_sqlite(path)]
-        self.store = ControlStore(self._opened[0])
+        self.store = ControlStore(self._opened[0], KEY)
 
     def again(self) -> ControlStore:
         self._opened.append(open_sqlite(self._path))
-        return ControlStore(self._opened[-1])
+        return ControlStore(self._opened[-1], KEY)
 
     def close(self) -> None:
         for engine in self._opened:

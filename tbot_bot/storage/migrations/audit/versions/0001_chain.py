@@ -44,6 +44,7 @@ def upgrade() -> None:
             seq INTEGER PRIMARY KEY,
             body TEXT NOT NULL,
             hash BLOB NOT NULL,
+            seal BLOB NOT NULL,
             {looked_for}
         ) STRICT
         """

@@ -14,7 +14,8 @@ def upgrade() -> None:
             state TEXT NOT NULL,
             reason TEXT NOT NULL,
             actor TEXT NOT NULL,
-            at_us INTEGER NOT NULL
+            at_us INTEGER NOT NULL,
+            mac BLOB NOT NULL DEFAULT x''
         ) STRICT
         """
     )
@@ -26,7 +27,8 @@ def upgrade() -> None:
             actor TEXT NOT NULL,
             issued_us INTEGER NOT NULL,
             expires_us INTEGER NOT NULL,
-            used_us INTEGER
+            used_us INTEGER,
+            mac BLOB NOT NULL DEFAULT x''
         ) STRICT
         """
     )
@@ -39,7 +41,8 @@ def upgrade() -> None:
             status TEXT NOT NULL,
             detail TEXT NOT NULL,
             started_us INTEGER,
-            ended_us INTEGER
+            ended_us INTEGER,
+            mac BLOB NOT NULL DEFAULT x''
         ) STRICT
         """
     )
@@ -52,4 +55,14 @@ def upgrade() -> None:
         ) STRICT
         """
     )
-    op.execute("CREATE TABLE fact (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT")
+    op.execute("CREATE TABLE fact (name TEXT PRIMARY KEY, value TEXT NOT NULL, mac BLOB NOT NULL DEFAULT x'') STRICT")
+    op.execute(
+        """
+        CREATE TABLE seal (
+            one INTEGER PRIMARY KEY CHECK (one = 1),
+            version INTEGER NOT NULL,
+            mac BLOB NOT NULL
+        ) STRICT
+        """
+    )
+    op.execute("INSERT INTO seal VALUES (1, 0, x'')")

@@ -21,7 +21,8 @@ def upgrade() -> None:
             created_us INTEGER NOT NULL,
             changed_us INTEGER NOT NULL,
             password_changed_us INTEGER NOT NULL,
-            generation INTEGER NOT NULL
+            generation INTEGER NOT NULL,
+            mac BLOB NOT NULL DEFAULT x''
         ) STRICT
         """
     )
@@ -31,6 +32,7 @@ def upgrade() -> None:
             user_id INTEGER NOT NULL REFERENCES user (id),
             code_hash TEXT NOT NULL,
             used_us INTEGER,
+            mac BLOB NOT NULL DEFAULT x'',
             PRIMARY KEY (user_id, code_hash)
         ) STRICT, WITHOUT ROWID
         """
@@ -45,7 +47,8 @@ def upgrade() -> None:
             address TEXT NOT NULL,
             user_agent TEXT NOT NULL,
             locked INTEGER NOT NULL CHECK (locked IN (0, 1)),
-            stepped_up_until_us INTEGER
+            stepped_up_until_us INTEGER,
+            mac BLOB NOT NULL DEFAULT x''
         ) STRICT, WITHOUT ROWID
         """
     )
@@ -66,7 +69,18 @@ def upgrade() -> None:
             one INTEGER PRIMARY KEY CHECK (one = 1),
             token_hash TEXT NOT NULL,
             issued_us INTEGER NOT NULL,
-            session_hash TEXT
+            session_hash TEXT,
+            mac BLOB NOT NULL DEFAULT x''
         ) STRICT
         """
     )
+    op.execute(
+        """
+        CREATE TABLE seal (
+            one INTEGER PRIMARY KEY CHECK (one = 1),
+            version INTEGER NOT NULL,
+            mac BLOB NOT NULL
+        ) STRICT
+        """
+    )
+    op.execute("INSERT INTO seal VALUES (1, 0, x'')")
