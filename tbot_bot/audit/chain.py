@@ -17,7 +17,7 @@ from hashlib import sha256
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from tbot_bot.domain.audit import AuditEntry, AuditPhase, AuditRecord, AuditRow, Checkpoint
+from tbot_bot.domain.audit import AuditEntry, AuditPhase, AuditRecord, AuditRow, AuditUnavailableError, Checkpoint
 from tbot_bot.domain.canonical import canonical_json
 from tbot_bot.domain.time import from_micros, to_micros
 
@@ -42,9 +42,12 @@ def body_of(entry: AuditEntry) -> bytes:
 
 
 def record_of(row: AuditRow) -> AuditRecord:
-    """Read a row back."""
-    values = json.loads(row.body)
-    entry = AuditEntry(**{**values, "at": from_micros(values["at"]), "phase": AuditPhase(values["phase"])})
+    """Read a row back; raises AuditUnavailableError for what was never written here."""
+    try:
+        values = json.loads(row.body)
+        entry = AuditEntry(**{**values, "at": from_micros(values["at"]), "phase": AuditPhase(values["phase"])})
+    except (ValueError, TypeError, KeyError, OverflowError) as error:
+        raise AuditUnavailableError(f"entry {row.seq} is not what was written there") from error
     return AuditRecord(row.seq, entry, row.hash)
 
 

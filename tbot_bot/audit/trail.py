@@ -219,10 +219,14 @@ class AuditTrail:
         head = self._store.head()
         return head.seq, head.hash
 
+    def hash_of(self, seq: int) -> bytes:
+        """The hash of entry `seq`, empty if it is not there."""
+        rows = self._store.rows(seq - 1, 1)
+        return rows[0].hash if rows and rows[0].seq == seq else b""
+
     def holds(self, seq: int, entry_hash: bytes) -> bool:
         """Whether entry `seq` is there with this hash."""
-        rows = self._store.rows(seq - 1, 1)
-        return bool(rows) and rows[0].seq == seq and rows[0].hash == entry_hash
+        return self.hash_of(seq) == entry_hash
 
     def last(
         self, *, verb: str | None = None, phase: str | None = None, request_id: str | None = None

@@ -123,6 +123,8 @@ class _Check:
         position = self._after
         while position < self.head.seq:
             page = self._store.rows(position, min(_PAGE, self.head.seq - position))
+            if not page:
+                raise _BrokenError(position + 1, f"entry {position + 1} and those after it are missing")
             yield from page
             position = page[-1].seq
 

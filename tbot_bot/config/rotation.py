@@ -11,8 +11,8 @@ RotationError
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any, Protocol
 
 from tbot_bot.config.secret_creation import INTEGRITY
@@ -128,6 +128,12 @@ class RotationService:
         """
         with self._lock:
             self._compare()
+
+    @contextmanager
+    def resting(self) -> Iterator[None]:
+        """Hold rotations off while the block runs."""
+        with self._lock:
+            yield
 
     def rotate(
         self,

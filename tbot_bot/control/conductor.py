@@ -232,7 +232,7 @@ class Conductor:
                 return
             self.floor.bot.tell(Halt(reason=reason, cancel_entries=True))
             self._bot_may_trade = False
-            self._lifecycle.move(State.ERROR, reason)
+            self._lifecycle.fail(reason)
 
     def locked_because(self) -> str:
         """Why the market cannot be started again now; empty if it can."""

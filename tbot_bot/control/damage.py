@@ -5,7 +5,7 @@ HomeDamagedError   the home cannot be opened: it holds what the system did not l
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -27,7 +27,8 @@ from tbot_bot.domain.integrity import TamperedError
 from tbot_bot.domain.time import Clock, to_rfc3339
 from tbot_bot.storage.backup_errors import BackupDamagedError, RestoreDamagedError
 from tbot_bot.storage.engine import is_damage
-from tbot_bot.storage.secret_errors import GenerationInvalidError
+from tbot_bot.storage.places import Place, misplaced
+from tbot_bot.storage.secret_errors import ClockSetBackError, GenerationInvalidError
 
 SECRETS = "Keys and secrets"
 AUDIT = "Audit trail"
@@ -35,6 +36,8 @@ USERS = "Users"
 CONTROL = "Control record"
 RESTORE = "Prepared restore"
 LEDGER = "Ledger"
+PLACES = "Folders and files"
+CLOCK = "Clock"
 
 _RESTORE = "Nothing is served from it. Restore it from a backup, and find out who or what wrote to it."
 #: Errors that always mean damage, and those that do only when a damaged database caused them.
@@ -48,6 +51,7 @@ _ALWAYS = (
     BackupDamagedError,
     RestoreDamagedError,
     TamperedError,
+    ClockSetBackError,
 )
 _BY_CAUSE = (AuditUnavailableError, UsersUnavailableError, EffectFailedError)
 
@@ -90,14 +94,19 @@ class Inspection:
             return
         self._note(SECRETS, "The folder storage/generations is missing.")
 
+    def places(self, places: Iterable[Place]) -> None:
+        """Note what is wrong with these folders and files."""
+        for one in misplaced(places):
+            self._note(PLACES, f"{one.what}.", one.next_step)
+
     def require_none(self) -> None:
         """Raise HomeDamagedError if anything was found so far."""
         if self.findings:
             raise HomeDamagedError(self.findings)
 
-    def _note(self, subject: str, what: str) -> None:
+    def _note(self, subject: str, what: str, next_step: str = _RESTORE) -> None:
         at = to_rfc3339(self._clock.now())
-        self.findings.append(Finding(subject=subject, what=what, next_step=_RESTORE, found_at=at))
+        self.findings.append(Finding(subject=subject, what=what, next_step=next_step, found_at=at))
 
 
 def finding(subject: str, error: Exception, clock: Clock) -> Finding:
@@ -121,10 +130,6 @@ def _shows_damage(error: Exception) -> bool:
     if isinstance(error, SQLAlchemyError):
         return is_damage(error)
     cause = error.__cause__
-    if cause is None:
-        return isinstance(error, AuditUnavailableError)  # the chain itself is not what it should be
-    return (
-        isinstance(cause, Exception)
-        and isinstance(cause, (*_ALWAYS, *_BY_CAUSE, SQLAlchemyError))
-        and _shows_damage(cause)
-    )
+    if isinstance(cause, (*_ALWAYS, *_BY_CAUSE, SQLAlchemyError)):
+        return _shows_damage(cause)
+    return isinstance(error, AuditUnavailableError)  # the chain itself is not what it should be

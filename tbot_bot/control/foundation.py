@@ -15,6 +15,7 @@ from tbot_bot.audit.trail import AuditTrail
 from tbot_bot.config.files import write_atomically
 from tbot_bot.config.key_generation import prepare_keys
 from tbot_bot.config.paths import Home
+from tbot_bot.config.places import places_of
 from tbot_bot.config.restored import PendingRestore
 from tbot_bot.config.rotation import RotationService
 from tbot_bot.config.secret_creation import (
@@ -24,7 +25,9 @@ from tbot_bot.config.secret_creation import (
     read_trading_settings,
     sealing_key,
 )
+from tbot_bot.control.audit_check import AuditCheck, require_newest
 from tbot_bot.control.damage import AUDIT, CONTROL, RESTORE, SECRETS, USERS, Inspection
+from tbot_bot.domain.integrity import TamperedError
 from tbot_bot.domain.time import Clock
 from tbot_bot.identity.login import LogIn
 from tbot_bot.identity.passwords import PasswordHasher
@@ -38,7 +41,7 @@ from tbot_bot.storage.control_store import ControlStore
 from tbot_bot.storage.engine import migrate, open_sqlite
 from tbot_bot.storage.filesystem import Filesystem
 from tbot_bot.storage.generations import GenerationStore
-from tbot_bot.storage.seals import SealedDatabase
+from tbot_bot.storage.secret_errors import require_clock
 from tbot_bot.storage.user_store import SqliteUserStore
 
 
@@ -71,29 +74,33 @@ class Foundation:
         self.clock = clock
         self.epoch = Epoch(home.epoch)
         self.secrets = GenerationStore(home.storage, clock=clock, filesystem=Filesystem())
+        self._compared = False
         inspection = Inspection(clock)
+        inspection.places(places_of(home))
+        inspection.require_none()
         with inspection.of(RESTORE):
             self._put_restored_in_place()
         inspection.require_keys(home)
         inspection.require_none()
         with inspection.of(SECRETS):
-            self.recovery = prepare_keys(self.secrets)
+            self._open_secrets()
         inspection.require_none()  # the keys sign and seal all the rest
-        self._sealed: dict[str, SealedDatabase] = {}
-        with inspection.of(SECRETS), self.secrets.current() as pinned:
-            self._key = sealing_key(pinned.read(INTEGRITY))
-        inspection.require_none()
-        with inspection.of(AUDIT):
-            self._open_audit(state)
         with inspection.of(CONTROL):
             self.record = ControlStore(open_sqlite(home.control_database), self._key)
-            self._sealed["control"] = self.record.seal
         with inspection.of(USERS):
-            store = self._open_users()
+            self.people = self._open_users()
+        with inspection.of(AUDIT):
+            self._open_audit(state)
         inspection.require_none()
-        self._gather(store, password_cost)
+        self._gather(password_cost)
+        with inspection.of(AUDIT):
+            self._compare()
+        inspection.require_none()
         with inspection.of(SECRETS):
             self.generation = self.rotation.verify_at_start()
+        inspection.require_none()
+        with inspection.of(AUDIT):
+            self.chain.at_start()
         inspection.require_none()
         self._settle_restored()
 
@@ -105,36 +112,63 @@ class Foundation:
 
     def _settle_restored(self) -> None:
         if self._restored is not None:
-            self._restored.settle(self._people, self.record)
+            self._restored.settle(self.people, self.record)
             self._restored.close()
             self.epoch.bump()
 
-    def _open_audit(self, state: Callable[[], str]) -> None:
-        engine = open_sqlite(self.home.audit_database)
-        migrate(engine, "audit")
-        store = SqliteAuditStore(engine)
-        self.audit = AuditTrail(store, self.clock, self._sign, self._key, state=state, versions=self.versions)
+    def _open_secrets(self) -> None:
+        self.recovery = prepare_keys(self.secrets)
         with self.secrets.current() as pinned:
-            self.audit.genesis(pinned.checkpoint_key().public_key)
-        if self._restored is not None:
-            snapshots = BackupStore(self.home.backups, clock=self.clock, filesystem=Filesystem())
-            self._restored.carry_on(self.audit, self.secrets, snapshots)
+            pinned.require_clock()
+            self._key = sealing_key(pinned.read(INTEGRITY))
+            self._is_new = pinned.number == 0
 
     def _open_users(self) -> SqliteUserStore:
         engine = open_sqlite(self.home.users_database)
         migrate(engine, "users")
         store = SqliteUserStore(engine, self._key)
         store.inspect()
-        self._sealed["users"] = store.seal
         return store
 
-    def versions(self) -> dict[str, int]:
-        """How many changes each sealed database has seen; an older copy of one is known by it."""
-        return {name: seal.version for name, seal in self._sealed.items()}
+    def _open_audit(self, state: Callable[[], str]) -> None:
+        engine = open_sqlite(self.home.audit_database)
+        migrate(engine, "audit")
+        store = self.audit_store = SqliteAuditStore(engine)
+        store.inspect()
+        self.audit = AuditTrail(store, self.clock, self._sign, self._key, state=state, versions=self.versions)
+        if not self._is_new and not self.audit.end()[0]:
+            raise TamperedError(AUDIT, "all entries are gone")
+        with self.secrets.current() as pinned:
+            self.audit.genesis(pinned.checkpoint_key().public_key)
+        if self._restored is not None:
+            snapshots = BackupStore(self.home.backups, clock=self.clock, filesystem=Filesystem())
+            self._restored.carry_on(self.audit, self.secrets, snapshots)
 
-    def _gather(self, store: SqliteUserStore, password_cost: int) -> None:
+    def _compare(self) -> None:
+        """Compare chain, databases and clock with one another."""
+        self.chain.require_remembered()
+        require_newest(self.audit, {"users": (USERS, self.people.seal), "control": (CONTROL, self.record.seal)})
+        last = self.audit.last()
+        if last is not None:
+            require_clock(self.clock.now(), last.entry.at, f"entry {last.seq} of the audit trail was written")
+        self._compared = True
+
+    def versions(self) -> dict[str, int]:
+        """How many changes each sealed database has seen, once that was compared: an older copy is known by it."""
+        if not self._compared:
+            return {}
+        return {"users": self.people.seal.version, "control": self.record.seal.version}
+
+    def close(self) -> None:
+        """Let go of the databases' files, whole; a later use opens them again."""
+        self.audit_store.close()
+        self.people.seal.close()
+        self.record.seal.close()
+
+    def _gather(self, password_cost: int) -> None:
         """Put together the services that stand on the stores."""
-        audit, clock, changed = self.audit, self.clock, self.epoch.bump
+        store, audit, clock, changed = self.people, self.audit, self.clock, self.epoch.bump
+        self.chain = AuditCheck(audit, self.record)
         hasher = PasswordHasher(cost=password_cost)
         throttle = Throttle(store, clock)
         self.users = Users(store, hasher, throttle, audit, clock, changed=changed)

@@ -8,9 +8,11 @@ from collections.abc import Callable
 from datetime import datetime
 
 import structlog
+from sqlalchemy.exc import SQLAlchemyError
 
 from tbot_bot.config.files import write_atomically
 from tbot_bot.config.paths import Home
+from tbot_bot.domain.integrity import TamperedError
 from tbot_bot.domain.lifecycle import SETTING_UP, TRANSITIONS, State, require_transition, state_at_boot
 from tbot_bot.domain.time import Clock
 from tbot_bot.storage.control_store import ControlStore, LifecycleRecord
@@ -71,6 +73,21 @@ class Lifecycle:
             self.publish()
         log.info("state", source=source, target=target, reason=reason, actor=actor)
         self._on_change(source, target)
+
+    def fail(self, reason: str) -> None:
+        """Go to error, and stay there in memory even if that cannot be recorded: what cannot be told may not trade."""
+        with self._lock:
+            source = self.state
+            require_transition(source, State.ERROR)
+            record = LifecycleRecord(State.ERROR, reason, "runner", self._clock.now())
+            self._record = record
+            try:
+                self._store.append_lifecycle(record)
+            except (SQLAlchemyError, TamperedError):
+                log.exception("the error state could not be recorded; it stands all the same")
+            self.publish()
+        log.critical("state", source=source, target=State.ERROR, reason=reason)
+        self._on_change(source, State.ERROR)
 
     def follow_window(self, target: State, reason: str) -> None:
         """Move among the strategy windows by the shortest way that the table allows."""

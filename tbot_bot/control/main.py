@@ -31,6 +31,7 @@ from tbot_bot.control.damage import LEDGER, HomeDamagedError, Inspection
 from tbot_bot.control.exit_codes import START_AGAIN, UNHELPABLE
 from tbot_bot.control.flags import PROVISION, START, STOP, Flag, FlagFolder
 from tbot_bot.control.foundation import Foundation
+from tbot_bot.control.integrity import IntegrityWatch
 from tbot_bot.control.judge import CallJudge
 from tbot_bot.control.lifecycle import Lifecycle
 from tbot_bot.control.lifeline import watch
@@ -49,7 +50,8 @@ from tbot_bot.control.verbs_sessions import SessionVerbs
 from tbot_bot.control.verbs_setup import SetupVerbs
 from tbot_bot.domain.audit import AuditPhase, AuditResult, AuditUnavailableError
 from tbot_bot.domain.identity import UsersUnavailableError
-from tbot_bot.domain.lifecycle import SETTING_UP, TRANSITIONS, State, TransitionRefusedError
+from tbot_bot.domain.integrity import TamperedError
+from tbot_bot.domain.lifecycle import CLOSING, SETTING_UP, TRANSITIONS, State, TransitionRefusedError
 from tbot_bot.monitoring.error_handler import ErrorHandler
 from tbot_bot.monitoring.log_book import LogBook, set_up
 from tbot_bot.storage.secret_errors import SecretStoreError
@@ -91,6 +93,8 @@ class Runner:
         self._errors = ErrorHandler(self._remembered_error(), self._remember_error)
         self._log_book.listen(self._errors.hear)
         self._provisioning = Provisioning(self._foundation, self._lifecycle, self._open_floor)
+        self._watch = IntegrityWatch(self._foundation)
+        self._told_findings: tuple[Finding, ...] = ()
         self._flags = FlagFolder(home.flags, self._flag_refused)
         self._backups = open_backups(
             home, self._clock, self._foundation.secrets, self._foundation.audit, self._stopping.wait
@@ -120,6 +124,7 @@ class Runner:
         self._attempt(self._tell_recovery)
         if state not in SETTING_UP or state is State.REGISTRATION:
             self._open_books()
+        self._watch.start()
         self._api.prepare()
         threading.Thread(target=self._api.serve, name="system-api", daemon=True).start()
         self._nightly.start()
@@ -146,7 +151,14 @@ class Runner:
     def _tick(self) -> None:
         inspection = Inspection(self._clock)
         with inspection.of(LEDGER):
-            for part in (self._take_flags, self._stop_if_asked, self._work, self._look_after, self._publish_if_due):
+            for part in (
+                self._judge_findings,
+                self._take_flags,
+                self._stop_if_asked,
+                self._work,
+                self._look_after,
+                self._publish_if_due,
+            ):
                 self._attempt(part)
         if inspection.findings:
             self._attempt(self._end_children)
@@ -157,6 +169,9 @@ class Runner:
         """Do one part of a turn; what a disk in trouble did not let us do is tried again at the next."""
         try:
             part()
+        except TamperedError:
+            self._watch.look(everything=True)  # it tells what it finds at the next turn
+            return
         except DISK_TROUBLE as error:
             if part.__name__ not in self._troubled:
                 self._troubled.add(part.__name__)
@@ -165,6 +180,20 @@ class Runner:
         if part.__name__ in self._troubled:
             self._troubled.discard(part.__name__)
             log.info("the disk accepts again", doing=part.__name__)
+
+    def _judge_findings(self) -> None:
+        """Tell what was changed behind our back, once, and trade no more until an administrator has seen to it."""
+        found = self._watch.findings
+        told, self._told_findings = self._told_findings, found
+        for one in [one for one in found if one not in told]:
+            log.critical("changed behind the system's back", subject=one.subject, what=one.what)
+            with contextlib.suppress(AuditUnavailableError):  # the log has it, and the state says it
+                self._note("integrity.violation", one.subject, AuditResult.FAILED, reason=one.what)
+        if not found or State.ERROR not in TRANSITIONS[self._lifecycle.state] or self._lifecycle.state in CLOSING:
+            return  # what is being closed is closed first
+        if self._lifecycle.is_setting_up or self._conductor is None:
+            raise HomeDamagedError(found)  # nobody could reset it: the next start says what to do
+        self._conductor.fail(f"{found[0].subject}: {found[0].what} {found[0].next_step}")
 
     def _take_flags(self) -> None:
         for flag in self._flags.consume():
@@ -189,7 +218,8 @@ class Runner:
         if now_s >= self._next_heal_s:
             self._next_heal_s = now_s + HEAL_EVERY_S
             self._heal()
-            self._foundation.audit.checkpoint_if_due()
+            if self._foundation.audit.checkpoint_if_due() is not None:
+                self._foundation.chain.remember()
 
     def _publish_if_due(self) -> None:
         now_s = time.monotonic()
@@ -230,8 +260,12 @@ class Runner:
             for part in (self._say_shutting_down, self._end_children, self._say_shut_down):
                 self._attempt(part)
             self._attempt(self._foundation.audit.checkpoint)
+            self._watch.stop()
+            self._watch.look()
+            self._attempt(self._foundation.chain.remember)
         finally:
             self._api.stop()  # its threads would keep a process alive that does nothing
+            self._foundation.close()
 
     def _say_shutting_down(self) -> None:
         if State.SHUTDOWN_TRIGGERED in TRANSITIONS[self._lifecycle.state]:
@@ -278,7 +312,7 @@ class Runner:
         dashboard = DashboardVerbs(self._desk, self._log_book, self._metrics, self._note_log_read)
         setup = SetupVerbs(self._foundation, self._lifecycle, self._provisioning, unsealer, self._requests)
         control = ControlVerbs(
-            self._foundation, self._lifecycle, lambda: self._conductor, self._requests, lambda: self._findings
+            self._foundation, self._lifecycle, lambda: self._conductor, self._requests, self._all_findings
         )
         sessions = SessionVerbs(self._foundation, unsealer)
         backups = BackupVerbs(self._foundation, self._backups, self._restores)
@@ -288,6 +322,9 @@ class Runner:
         handlers |= closed_desk()
         judge = CallJudge(self._foundation, self._lifecycle)
         return SystemApi(self._home.runner_socket, handlers, judge, frozenset({os.getuid()}))
+
+    def _all_findings(self) -> list[Finding]:
+        return [*self._findings, *self._watch.findings]
 
     def _desk(self) -> tuple[Conductor, StatusSource]:
         conductor = self._open_floor()
@@ -377,7 +414,8 @@ class Runner:
         return None if kept is None else ErrorEvent.model_validate_json(kept)
 
     def _remember_error(self, event: ErrorEvent) -> None:
-        with contextlib.suppress(OperationalError):  # it stays in memory; to log this would only lead back here
+        # It stays in memory; to log this would only lead back here.
+        with contextlib.suppress(OperationalError, TamperedError):
             self._foundation.record.set_fact(_LAST_ERROR, event.model_dump_json())
 
 

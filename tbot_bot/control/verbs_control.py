@@ -34,6 +34,7 @@ class ControlVerbs:
         requests: Requests,
         findings: Callable[[], Sequence[Finding]] = tuple,
     ) -> None:
+        """`findings` looks for what was changed behind the system's back and tells what stands."""
         self._foundation = foundation
         self._lifecycle = lifecycle
         self._conductor = conductor
@@ -114,6 +115,10 @@ class ControlVerbs:
         require_typed(asked.typed, str(bot.floor.identity))
         require_reason(asked.reason)
         require_step_up(caller.verdict, self._foundation.clock.now())
+        found = self._findings()
+        if found:
+            what = f"{found[0].subject}: {found[0].what}"
+            raise ApiError.of(409, "integrity_broken", "Not while this stands", what, found[0].next_step)
         hold = bot.reset_hold_left()
         if hold:
             seconds = ceil(hold.total_seconds())

@@ -59,14 +59,19 @@ class SqliteAuditStore:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._reader = reading(engine)
-        self._file = DatabaseFile(engine, "audit", SUBJECT)
+        self._file: DatabaseFile | None = None
         # One connection writes, so that its `data_version` moves only when someone else wrote. SQLite counts so.
         self._writer: Connection | None = None
         self._others: int | None = None
         self._written_by_others = False
 
     def inspect(self) -> None:
-        """See that file and schema are as they were; raises TamperedError. The entries are `audit.verification`'s."""
+        """See that the schema is right and the file the one of the first look; raises TamperedError.
+
+        The entries are `audit.verification`'s.
+        """
+        if self._file is None:
+            self._file = DatabaseFile(self._engine, "audit", SUBJECT)
         with _available(), self._file.read():
             pass
 

@@ -14,7 +14,7 @@ from tbot_bot.domain.time import Clock, from_rfc3339
 from tbot_bot.storage.filesystem import Filesystem, UnsafeFileError, open_folder, opened, read_file
 from tbot_bot.storage.keys import CHECKPOINT, SEALING, SIGNING, CheckpointKey, decrypt
 from tbot_bot.storage.manifest import MANIFEST, Manifest, ManifestError, parse, sha256
-from tbot_bot.storage.secret_errors import GenerationInvalidError, StoreUnreadableError
+from tbot_bot.storage.secret_errors import GenerationInvalidError, StoreUnreadableError, require_clock
 
 KEYS = "keys"
 SECRETS = "secrets"
@@ -136,6 +136,11 @@ class PinnedGeneration:
     def copy(self) -> dict[str, bytes]:
         """Every file as it was written, by its path inside the generation."""
         return {path: self._file(path) for path in self.manifest.files} | {MANIFEST: self._stored(MANIFEST)}
+
+    def require_clock(self) -> None:
+        """Raise ClockSetBackError when the clock is behind the making of this generation."""
+        made_at = from_rfc3339(self.manifest.created_at)
+        require_clock(self._clock.now(), made_at, f"generation {self.number} of the secrets was made")
 
     def verify(self) -> dict[str, dict[str, Any]]:
         """Check that every file is there, as written, and nothing else; return every category, decrypted."""

@@ -17,7 +17,6 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 from tbot_bot.domain.canonical import canonical_json
@@ -107,9 +106,7 @@ class GenerationStore:
         self._origins: dict[int, _Origin] = {}
         self._unsettled: int | None = None
 
-    def create_first(
-        self, *, request_id: str, actor: str, reason: str, contents: Contents = MappingProxyType({})
-    ) -> Committed:
+    def create_first(self, *, request_id: str, actor: str, reason: str, contents: Contents | None = None) -> Committed:
         """Make generation 0 (sealing, signing and checkpoint keys, and `contents`) on an empty home.
 
         Where a generation counts already it is returned as repeated; a generation 0 that a crash left without its
@@ -125,7 +122,8 @@ class GenerationStore:
                 with self.current() as pinned:
                     return Committed(pinned.number, pinned.manifest_sha256, repeated=True)
             self._sweep_debris()
-            made = self._adopt_first() or self._make_first(Request(request_id, actor, reason), contents)
+            request = Request(request_id, actor, reason)
+            made = self._adopt_first() or self._commit(compose(request, contents or {}, None, self._clock.now()), None)
             self._link()
             return made
 
@@ -175,15 +173,11 @@ class GenerationStore:
             yield held
 
     def check(self) -> None:
-        """See that pointer, links and the current generation are as they were written; this changes nothing.
-
-        Raises GenerationInvalidError.
-        """
+        """See that pointer, links and current generation are as they were written; raises GenerationInvalidError."""
+        with _disk():
+            self._link()
         with self.current() as pinned:
             pinned.verify()
-        with _disk():
-            for name, target in _LINKS.items():
-                self._require_link(name, target)
 
     def find(self, request_id: str) -> Committed | None:
         """The generation that this request made, None if no kept one names it."""
@@ -205,11 +199,13 @@ class GenerationStore:
         `change` gets every category, decrypted, and returns the new ones; what it raises passes through, and nothing
         was changed. A request id that made a kept generation returns that one. Only call it once the current
         generation was compared with the audit log: an uncommitted newer generation is removed here.
-        Raises StoreBusyError, RotationFailedError (the old generation stands) and RotationIndeterminateError.
+        Raises StoreBusyError, ClockSetBackError, RotationFailedError (the old generation stands) and
+        RotationIndeterminateError.
         """
         with self._exclusive():
             self.require_settled()
             with self.current() as parent:
+                parent.require_clock()
                 with _failing(parent.number):
                     repeated = self._made_by(request_id, parent.number)
                     if repeated:
@@ -393,21 +389,14 @@ class GenerationStore:
         if found not in ([], [0]):
             raise GenerationInvalidError(None, _CURRENT, "is missing although generations are there")
 
-    def _make_first(self, request: Request, contents: Contents) -> Committed:
-        return self._commit(compose(request, contents, None, self._clock.now()), None)
-
     def _link(self) -> None:
         """Make the fixed links that keep the documented paths valid."""
         for name, target in _LINKS.items():
             link = self._root / name
             if not present(self._filesystem, link):
                 self._filesystem.symlink(target, link)
-            self._require_link(name, target)
-
-    def _require_link(self, name: str, target: str) -> None:
-        link = self._root / name
-        if not present(self._filesystem, link) or self._readlink(link) != target:
-            raise GenerationInvalidError(None, name, f"is not the link to {target}")
+            elif self._readlink(link) != target:
+                raise GenerationInvalidError(None, name, f"is not the link to {target}")
 
     # What is on the disk
 

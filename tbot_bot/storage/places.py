@@ -1,6 +1,4 @@
-"""Whether folders and databases are where and whose they should be: no other user may write them, nothing stands in
-their place.
-"""
+"""Whether folders and databases are whose they should be, open to nobody else, and nothing stands in their place."""
 
 from __future__ import annotations
 

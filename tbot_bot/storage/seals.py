@@ -81,6 +81,10 @@ class SealedDatabase:
         self._require(_Row(self._tables[table], tuple(getattr(row, one) for one in columns), row.mac))
         return row
 
+    def close(self) -> None:
+        """Let go of the file; another use opens it again."""
+        self._engine.dispose()
+
     def check(self) -> int:
         """See that every row and the seal are as they were written, and return the version; raises TamperedError."""
         seen = self._version  # before the snapshot is taken: what is written meanwhile is newer, not older

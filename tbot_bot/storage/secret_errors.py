@@ -7,10 +7,18 @@ SecretStoreError
 +-- GenerationInvalidError     a file is not what was written
 +-- SecretNameError            a category with a name that cannot be a file's
 +-- RotationFailedError        nothing was changed
++-- ClockSetBackError          the clock says a time that is over
 +-- RotationIndeterminateError the disk failed at the last step; which generation a power loss keeps is unknown
 """
 
 from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from tbot_bot.domain.time import to_rfc3339
+
+#: Clocks are corrected by seconds; what is more was set back.
+CLOCK_SLACK = timedelta(minutes=5)
 
 
 class SecretStoreError(Exception):
@@ -84,3 +92,20 @@ class RotationIndeterminateError(SecretStoreError):
             "check the disk first. Orders and positions are not affected."
         )
         self.number = number
+
+
+class ClockSetBackError(SecretStoreError):
+    """The clock is behind something that was recorded already; `what` happened at `then`."""
+
+    def __init__(self, now: datetime, then: datetime, what: str) -> None:
+        super().__init__(
+            f"The clock was set back: it says {to_rfc3339(now)}, but {what} at {to_rfc3339(then)}. Nothing is changed "
+            "and nothing is traded by a wrong clock. Set it right (for example with timedatectl set-ntp true) and try "
+            "again; if the later time was the wrong one, wait until it is over or restore a backup from before it."
+        )
+
+
+def require_clock(now: datetime, then: datetime, what: str) -> None:
+    """Raise ClockSetBackError if `what` happened later than now."""
+    if now < then - CLOCK_SLACK:
+        raise ClockSetBackError(now, then, what)

@@ -13,8 +13,10 @@ import pytest
 from sqlalchemy.exc import OperationalError
 
 from tbot_bot.config.paths import Home
-from tbot_bot.control.damage import AUDIT, CONTROL, SECRETS, USERS, HomeDamagedError
+from tbot_bot.control.damage import AUDIT, CONTROL, SECRETS, USERS, HomeDamagedError, Inspection
 from tbot_bot.control.foundation import Foundation
+from tbot_bot.domain.identity import UsersUnavailableError
+from tbot_bot.storage.engine import is_damage
 from tbot_bot.storage.secret_errors import StoreUnreadableError
 from tests.unit.audit.parts import HandClock
 from tests.unit.control.backstage import furnished_home
@@ -72,7 +74,7 @@ DAMAGES: dict[str, tuple[str, Callable[[Home], object]]] = {
     "no generation": (SECRETS, lambda home: shutil.rmtree(generation(home))),
     "audit garbage": (AUDIT, lambda home: garbage(home.audit_database)),
     "audit halved": (AUDIT, lambda home: halved(home.audit_database)),
-    "no audit": (SECRETS, lambda home: home.audit_database.unlink()),
+    "no audit": (AUDIT, lambda home: home.audit_database.unlink()),
     "users garbage": (USERS, lambda home: garbage(home.users_database)),
     "users without a table": (USERS, lambda home: without_a_table(home.users_database, "alembic_version")),
     "control garbage": (CONTROL, lambda home: garbage(home.control_database)),
@@ -106,11 +108,17 @@ def test_a_home_that_is_whole_opens(home: Home) -> None:
     assert open_again(home).generation == 1
 
 
-def test_a_disk_that_cannot_be_used_is_no_damage(home: Home) -> None:
-    home.control_database.rename(home.control_database.with_suffix(".aside"))
-    home.control_database.mkdir()
-    with pytest.raises((OperationalError, OSError)):
-        open_again(home)
+def test_a_disk_that_is_full_is_no_damage(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "small.db")) as connection:
+        connection.execute("PRAGMA max_page_count = 2")
+        with pytest.raises(sqlite3.OperationalError, match="full") as full:
+            connection.execute("CREATE TABLE many AS SELECT randomblob(9999) AS some")
+    error = OperationalError("INSERT", {}, full.value)
+    assert not is_damage(error)
+    with pytest.raises(OperationalError), Inspection(HandClock()).of(USERS):
+        raise error
+    with pytest.raises(UsersUnavailableError), Inspection(HandClock()).of(USERS):
+        raise UsersUnavailableError("full") from error
 
 
 def test_a_store_that_cannot_be_read_is_no_damage(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:

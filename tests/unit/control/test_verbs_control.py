@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tbot_bot.api.backups import Finding
 from tbot_bot.api.control import Act, ControlState
 from tbot_bot.api.errors import ApiError
 from tbot_bot.control.system_api import Caller, Handler
@@ -23,9 +24,10 @@ class Acts:
 
     def __init__(self, stage: Stage) -> None:
         self.stage = stage
+        self.findings: tuple[Finding, ...] = ()
         house = stage.backstage
         self.handlers: Mapping[str, Handler] = ControlVerbs(
-            house.foundation, house.lifecycle, lambda: stage.conductor, house.requests
+            house.foundation, house.lifecycle, lambda: stage.conductor, house.requests, lambda: self.findings
         ).handlers()
         self._session: str | None = None
 
@@ -64,7 +66,7 @@ def acts(stage: Stage) -> Acts:
 
 @pytest.mark.parametrize("verb", ["preview", "issue_start", "pause", "reset"])
 def test_without_a_bot_no_act_is_possible(house: Backstage, verb: str) -> None:
-    handlers = ControlVerbs(house.foundation, house.lifecycle, lambda: None, house.requests).handlers()
+    handlers = ControlVerbs(house.foundation, house.lifecycle, lambda: None, house.requests, tuple).handlers()
     params = {"act": "start"} if verb == "preview" else {}
     with pytest.raises(ApiError) as refused:
         call(handlers, f"control.{verb}", house.caller(house.sign_in()), **params)
@@ -72,7 +74,7 @@ def test_without_a_bot_no_act_is_possible(house: Backstage, verb: str) -> None:
 
 
 def test_without_a_bot_the_state_is_shown(house: Backstage) -> None:
-    handlers = ControlVerbs(house.foundation, house.lifecycle, lambda: None, house.requests).handlers()
+    handlers = ControlVerbs(house.foundation, house.lifecycle, lambda: None, house.requests, tuple).handlers()
     found = call(handlers, "control.state", house.caller())
     assert (found.state, found.acts, found.closing, found.kill_armed) == ("stopped", [], None, False)
 
