@@ -13,7 +13,7 @@ from tbot_bot.config.rotation import COMMIT, ROTATION, RotationError
 from tbot_bot.domain.audit import AuditFilter, AuditPhase, AuditRecord, AuditUnavailableError
 from tbot_bot.storage.filesystem import Filesystem
 from tbot_bot.storage.secret_errors import GenerationInvalidError, NoGenerationError, SecretStoreError
-from tests.faults.vault import Vault, contents, effect, opened, request_id
+from tests.faults.vault import Vault, contents, effect, opened, request_id, secrets_in
 
 #: What a runner that cannot start says by name.
 NAMED = (SecretStoreError, RotationError, AuditUnavailableError)
@@ -43,7 +43,7 @@ class Held:
     @classmethod
     def by(cls, vault: Vault, asked: Asked) -> Held:
         with vault.store.current() as pinned:
-            found = pinned.read_all()
+            found = secrets_in(pinned)
             old, new = (contents(number, asked.count) for number in (asked.before, asked.number))
             return cls(pinned.number, found == old, found == new)
 

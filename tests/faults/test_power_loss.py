@@ -23,7 +23,7 @@ from tbot_bot.storage.secret_errors import SecretStoreError
 from tests.conftest import Rounds
 from tests.faults.checker import NAMED, Asked, violations
 from tests.faults.disk import Disk, Pending
-from tests.faults.vault import Vault, contents, opened
+from tests.faults.vault import Vault, contents, opened, secrets_in
 from tests.unit.storage.faults import CHANGES, FixedClock, WatchedFilesystem
 
 SEED = 20261122
@@ -87,7 +87,7 @@ def standing(disk: Disk, clock: FixedClock) -> tuple[int, object]:
     store = GenerationStore(disk.root / "storage", clock=clock, filesystem=disk)
     store.recover()
     with store.current() as pinned:
-        return pinned.number, pinned.read_all()
+        return pinned.number, secrets_in(pinned)
 
 
 def lost(disk: Disk, clock: FixedClock, *, durable: bool, chance: random.Random, mixed: int = 2) -> list[str]:
@@ -300,7 +300,7 @@ def standing_without_fsync(run: Run) -> tuple[int, object]:
     store = GenerationStore(run.root / "storage", clock=run.clock, filesystem=Recorded(run.disk, skipped=0))
     store.recover()
     with store.current() as pinned:
-        return pinned.number, pinned.read_all()
+        return pinned.number, secrets_in(pinned)
 
 
 def first_start(disk: Filesystem, root: Path, clock: FixedClock) -> str:

@@ -15,6 +15,7 @@ from sqlalchemy import Engine, event
 from tbot_bot.audit.trail import AuditTrail
 from tbot_bot.config.key_generation import prepare_keys
 from tbot_bot.config.rotation import EffectHandler, RotationService
+from tbot_bot.config.secret_creation import INTEGRITY
 from tbot_bot.domain.time import Clock
 from tbot_bot.identity.passwords import PasswordHasher
 from tbot_bot.identity.throttle import Throttle
@@ -22,8 +23,10 @@ from tbot_bot.identity.users import CHANGE_PASSWORD, CREATE_FIRST_ADMIN, Users
 from tbot_bot.storage.audit_store import SqliteAuditStore
 from tbot_bot.storage.engine import migrate, open_sqlite
 from tbot_bot.storage.filesystem import Filesystem
+from tbot_bot.storage.generation import PinnedGeneration
 from tbot_bot.storage.generations import Committed, Contents, GenerationStore
 from tbot_bot.storage.user_store import SqliteUserStore
+from tests.unit.audit.parts import KEY
 from tests.unit.storage.faults import FixedClock, WatchedFilesystem, in_child, kill_at
 
 ADMIN = {
@@ -41,6 +44,11 @@ _HASHER = PasswordHasher(cost=4)
 def contents(number: int, count: int) -> dict[str, dict[str, object]]:
     """All secrets after the request of that number."""
     return {f"secret_{one:02d}": {"n": number, "value": f"value {one} of {number}"} for one in range(count)}
+
+
+def secrets_in(pinned: PinnedGeneration) -> dict[str, dict[str, Any]]:
+    """What a generation holds beside the sealing key, which stays the same through all of them."""
+    return {name: content for name, content in pinned.read_all().items() if name != INTEGRITY}
 
 
 def request_id(number: int) -> str:
@@ -73,11 +81,15 @@ class Vault:
 
     @cached_property
     def audit(self) -> AuditTrail:
-        return AuditTrail(SqliteAuditStore(self.audit_engine), self.clock, self._sign)
+        return AuditTrail(self.audit_store, self.clock, self._sign, KEY)
+
+    @cached_property
+    def audit_store(self) -> SqliteAuditStore:
+        return SqliteAuditStore(self.audit_engine)
 
     @cached_property
     def people(self) -> SqliteUserStore:
-        return SqliteUserStore(self.users_engine)
+        return SqliteUserStore(self.users_engine, KEY)
 
     @cached_property
     def service(self) -> RotationService:
@@ -88,7 +100,7 @@ class Vault:
         return dict.fromkeys((CREATE_FIRST_ADMIN, CHANGE_PASSWORD), users.apply_effect)
 
     def close(self) -> None:
-        self.audit_engine.dispose()
+        self.audit_store.close()
         self.users_engine.dispose()
 
     def create(self) -> None:
@@ -117,7 +129,7 @@ class Vault:
     def held(self) -> tuple[int, dict[str, dict[str, Any]]]:
         """The generation that counts and all its secrets."""
         with self.store.current() as pinned:
-            return pinned.number, pinned.read_all()
+            return pinned.number, secrets_in(pinned)
 
     def password_hash(self) -> str:
         user = self.people.user(1)

@@ -13,6 +13,7 @@ from cryptography.fernet import Fernet
 from tbot_bot.storage.generations import KEEP_FOR, KEEP_NEWEST, Committed, GenerationStore
 from tbot_bot.storage.keys import is_endorsed, is_signed
 from tbot_bot.storage.secret_errors import (
+    ClockSetBackError,
     GenerationInvalidError,
     NoGenerationError,
     RotationFailedError,
@@ -165,14 +166,22 @@ def test_a_clock_that_was_set_back_mixes_up_no_keys(store: GenerationStore, cloc
     with store.current() as pinned:
         first = pinned.sealing_keys()[0], pinned.signing_keys()[0]
     rotate(store, 1)
-    clock.move(timedelta(hours=-1))
+    clock.move(timedelta(minutes=-5))
     with store.current() as pinned:
         second = pinned.sealing_keys()[0], pinned.signing_keys()[0]
     rotate(store, 2)
-    clock.move(timedelta(minutes=30))
     with store.current() as pinned:
-        assert pinned.sealing_keys()[1:] == (first[0],)
+        assert pinned.sealing_keys()[1:] == (second[0], first[0])
         assert pinned.signing_keys()[1:] == (second[1], first[1])
+
+
+def test_a_clock_that_was_set_back_far_rotates_nothing(store: GenerationStore, clock: FixedClock) -> None:
+    rotate(store, 1)
+    clock.move(timedelta(minutes=-5, microseconds=-1))
+    with pytest.raises(ClockSetBackError, match=r"it says 2026-03-02T14:24:59\.999999Z, but generation 1"):
+        rotate(store, 2)
+    clock.move(timedelta(microseconds=1))
+    assert rotate(store, 2).number == 2
 
 
 def test_a_repeated_request_rotates_nothing(store: GenerationStore, open_store: OpenStore) -> None:

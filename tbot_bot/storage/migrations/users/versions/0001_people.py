@@ -74,6 +74,10 @@ def upgrade() -> None:
         ) STRICT
         """
     )
+    _seal()
+
+
+def _seal() -> None:
     op.execute(
         """
         CREATE TABLE seal (
