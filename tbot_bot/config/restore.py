@@ -21,7 +21,7 @@ from tbot_bot.config import backup_preview
 from tbot_bot.config.backups import DATABASE_OF, BackupService, generation_number
 from tbot_bot.config.paths import Home
 from tbot_bot.config.rotation import RotationService
-from tbot_bot.config.secret_creation import BOT_IDENTITY
+from tbot_bot.config.secret_creation import BOT_IDENTITY, INTEGRITY
 from tbot_bot.domain.audit import AuditPort, AuditRecord, RefusedError
 from tbot_bot.domain.canonical import canonical_json
 from tbot_bot.domain.lifecycle import SETTING_UP
@@ -38,8 +38,6 @@ from tbot_bot.storage.snapshot_manifest import ChainHead
 RESTORE = "backups.restore"
 #: The verb of the record that says that a restore was carried out.
 RESTORED = "restore.commit"
-#: The category that never goes back: what seals the rows of the databases of now seals those of then.
-INTEGRITY = "integrity"
 
 
 class RestoreRefusedError(RefusedError):

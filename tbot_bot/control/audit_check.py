@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from tbot_bot.audit.trail import AuditTrail
+from tbot_bot.config.restore import RESTORED
 from tbot_bot.control.damage import AUDIT
 from tbot_bot.domain.audit import AuditFilter, AuditRecord
 from tbot_bot.domain.integrity import TamperedError
 from tbot_bot.storage.control_store import ControlStore
 from tbot_bot.storage.seals import SealedDatabase
 
-#: The verb by which a restore names what it put back: `detail` holds the databases' `versions`, and as `lost` the end
-#: (`seq`) of an audit trail that was put aside.
-RESTORE_COMMIT = "restore.commit"
 #: A longer chain is verified at the start from where it was verified last; the whole of it while the runner works.
 WHOLE_AT_START = 200_000
 _SEEN = "audit_seen"
@@ -78,18 +76,19 @@ class AuditCheck:
 
     def _was_put_aside(self, seq: int) -> bool:
         """Whether a restore put an audit trail aside that went as far as entry `seq`."""
-        restored = self._audit.last(verb=RESTORE_COMMIT)
+        restored = self._audit.last(verb=RESTORED)
         lost = restored.entry.detail.get("lost") if restored else None
         audit = lost.get("audit") if isinstance(lost, Mapping) else None
         return isinstance(audit, Mapping) and int(audit.get("seq", 0)) >= seq
 
 
-def require_newest(audit: AuditTrail, databases: Mapping[str, tuple[str, SealedDatabase]]) -> None:
+def require_newest(audit: AuditTrail, databases: Mapping[str, tuple[str, SealedDatabase]]) -> bool:
     """See that no database is older than the chain knows it; `databases` maps its name there to subject and seal.
 
-    A restore says which older state it put in place; from there the count goes on beyond all that was before.
-    Raises TamperedError.
+    A restore says which older state it put in place; from there the count goes on beyond all that was before, and the
+    answer is True: that has to be recorded. Raises TamperedError.
     """
+    advanced = False
     for name, (subject, seal) in databases.items():
         known = _known_version(audit, name)
         if seal.version < known:
@@ -97,11 +96,13 @@ def require_newest(audit: AuditTrail, databases: Mapping[str, tuple[str, SealedD
             raise TamperedError(subject, what)
         if seal.version < (highest := _highest_version(audit, name)):
             seal.advance(highest)
+            advanced = True
+    return advanced
 
 
 def _known_version(audit: AuditTrail, name: str) -> int:
     for record in _newest_first(audit):
-        if record.entry.verb == RESTORE_COMMIT:
+        if record.entry.verb == RESTORED:
             restored = record.entry.detail.get("versions")
             if isinstance(restored, Mapping) and name in restored:
                 return int(restored[name])

@@ -28,7 +28,7 @@ from tbot_bot.domain.time import Clock, to_rfc3339
 from tbot_bot.storage.backup_errors import BackupDamagedError, RestoreDamagedError
 from tbot_bot.storage.engine import is_damage
 from tbot_bot.storage.places import Place, misplaced
-from tbot_bot.storage.secret_errors import ClockSetBackError, GenerationInvalidError
+from tbot_bot.storage.secret_errors import ClockSetBackError, GenerationInvalidError, NoGenerationError
 
 SECRETS = "Keys and secrets"
 AUDIT = "Audit trail"
@@ -43,6 +43,7 @@ _RESTORE = "Nothing is served from it. Restore it from a backup, and find out wh
 #: Errors that always mean damage, and those that do only when a damaged database caused them.
 _ALWAYS = (
     GenerationInvalidError,
+    NoGenerationError,
     GenerationMismatchError,
     GenerationRolledBackError,
     GenerationUnauditedError,

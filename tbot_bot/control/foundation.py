@@ -27,6 +27,7 @@ from tbot_bot.config.secret_creation import (
 )
 from tbot_bot.control.audit_check import AuditCheck, require_newest
 from tbot_bot.control.damage import AUDIT, CONTROL, RESTORE, SECRETS, USERS, Inspection
+from tbot_bot.domain.audit import AuditPhase, AuditResult
 from tbot_bot.domain.integrity import TamperedError
 from tbot_bot.domain.time import Clock
 from tbot_bot.identity.login import LogIn
@@ -147,11 +148,14 @@ class Foundation:
     def _compare(self) -> None:
         """Compare chain, databases and clock with one another."""
         self.chain.require_remembered()
-        require_newest(self.audit, {"users": (USERS, self.people.seal), "control": (CONTROL, self.record.seal)})
+        databases = {"users": (USERS, self.people.seal), "control": (CONTROL, self.record.seal)}
+        advanced = require_newest(self.audit, databases)
         last = self.audit.last()
         if last is not None:
             require_clock(self.clock.now(), last.entry.at, f"entry {last.seq} of the audit trail was written")
         self._compared = True
+        if advanced:
+            self.audit.record(verb="restore.settle", phase=AuditPhase.EVENT, actor="system", result=AuditResult.OK)
 
     def versions(self) -> dict[str, int]:
         """How many changes each sealed database has seen, once that was compared: an older copy is known by it."""

@@ -32,9 +32,7 @@ class Vault:
 
     def close(self) -> None:
         """Let go of every database, as the end of a process does."""
-        foundation = self.stage.foundation
-        for owner in (foundation.record, foundation.audit._store, foundation._people):
-            owner._engine.dispose()
+        self.stage.foundation.close()
 
     def again(self) -> Vault:
         """The home after its next start."""

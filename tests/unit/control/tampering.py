@@ -134,7 +134,7 @@ TAMPERS = {
     "calendar deleted": control("DELETE FROM calendar_session"),
     "older control": Tamper(CONTROL, lambda home, older: put_back(home.control_database, older / "storage/CONTROL.db")),
     "control truncated": Tamper(CONTROL, lambda home, _: truncated(home.control_database)),
-    "audit entry changed": audit("UPDATE entry SET body = replace(body, 'admin', 'nobody') WHERE seq = 5"),
+    "audit entry changed": audit("UPDATE entry SET body = body || ' ' WHERE seq = 5"),
     "last audit entry changed": audit("UPDATE entry SET body = replace(body, '\"seq\"', '') || ' '"
                                       " WHERE seq = (SELECT max(seq) FROM entry)"),
     "audit entry deleted": audit("DELETE FROM entry WHERE seq = 4"),

@@ -13,14 +13,18 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tbot_bot.api.permissions import Role
+from tbot_bot.audit.trail import AuditTrail
 from tbot_bot.config.paths import Home
+from tbot_bot.config.restore import RESTORED
 from tbot_bot.control.damage import CLOCK, PLACES, HomeDamagedError
 from tbot_bot.control.foundation import Foundation
 from tbot_bot.control.integrity import IntegrityWatch
 from tbot_bot.domain.audit import AuditUnavailableError
 from tbot_bot.domain.integrity import TamperedError
 from tbot_bot.domain.lifecycle import State
+from tbot_bot.storage.audit_store import SqliteAuditStore
 from tbot_bot.storage.control_store import LifecycleRecord
+from tbot_bot.storage.engine import open_sqlite
 from tbot_bot.storage.seals import SealedDatabase
 from tbot_bot.storage.secret_errors import ClockSetBackError
 from tests.unit.audit.parts import HandClock
@@ -197,16 +201,13 @@ def test_no_rotation_by_a_clock_that_was_set_back(lived: Lived) -> None:
 # what a restore puts back
 
 
-def restored(lived: Lived, **detail: object) -> Foundation:
-    return Foundation(
-        lived.home,
-        lived.clock,
-        state=str,
-        password_cost=4,
-        on_audit=lambda audit: audit.record(
-            verb="restore.commit", phase="outcome", actor="admin", result="ok", detail=detail
-        ),
-    )
+def restored(lived: Lived, **detail: object) -> None:
+    """Say in the audit trail what a restore put in place, as the start after it does, and open the home."""
+    store = SqliteAuditStore(open_sqlite(lived.home.audit_database))
+    trail = AuditTrail(store, lived.clock, lived.foundation._sign, lived.foundation._key)
+    trail.record(verb=RESTORED, phase="outcome", actor="admin", result="ok", detail=detail)
+    store.close()
+    lived.open()
 
 
 def test_a_restored_database_counts_on_from_where_it_had_come(lived: Lived) -> None:
@@ -216,7 +217,7 @@ def test_a_restored_database_counts_on_from_where_it_had_come(lived: Lived) -> N
     with pytest.raises(HomeDamagedError, match="n older state was put in its place"):
         lived.open()
     older = sqlite_version(lived.home.users_database)
-    lived.foundation = restored(lived, versions={"users": older})
+    restored(lived, versions={"users": older})
     assert lived.foundation.people.seal.version > newest
     lived.close()
     lived.open()
@@ -232,7 +233,7 @@ def test_a_restored_audit_trail_names_the_end_that_was_put_aside(lived: Lived) -
     put_back(lived.home.audit_database, lived.older / "storage/AUDIT.db")
     with pytest.raises(HomeDamagedError, match="is missing or another one"):
         lived.open()
-    lived.foundation = restored(lived, lost={"audit": {"seq": seq}})
+    restored(lived, lost={"audit": {"seq": seq}})
     lived.close()
     lived.open()
 
