@@ -26,6 +26,7 @@ class DatabaseFile:
         self._name = name
         self._subject = subject
         self._identity = self._identify()
+        self._fresh = reading(open_sqlite(self.path, pooled=False))
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -35,8 +36,7 @@ class DatabaseFile:
         """
         if self._identify() != self._identity:
             raise TamperedError(self._subject, f"another file was put in the place of {self.path.name}")
-        engine = open_sqlite(self.path, pooled=False)
-        with reading(engine).connect() as connection:
+        with self._fresh.connect() as connection:
             if [tuple(row) for row in connection.execute(_SCHEMA)] != _expected_schema(self._name):
                 raise TamperedError(self._subject, f"the tables, indexes or triggers of {self.path.name} were changed")
             yield connection
