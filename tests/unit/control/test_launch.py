@@ -144,4 +144,5 @@ def test_a_token_that_was_put_there_while_the_portal_was_asked_is_said(
         threading.Thread(target=portal.handle_request, daemon=True).start()
         launch = Launch(home, {"TBOT_WEB_PORT": str(portal.server_port)})
         launch._say_address_when_up()
+        launch._web_log.close()
     assert "/configuration?setup=late-token" in capsys.readouterr().out
