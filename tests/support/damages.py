@@ -80,6 +80,8 @@ DAMAGES: list[Callable[[Home], None]] = [
     exchange_the_manifest,
     roll_the_generation_back,
     truncate_the_audit,
+    edit_the_audit,
+    lose_the_users,
     fill_the_users,
     fill_the_control_record,
     lose_all_but_the_backups,
