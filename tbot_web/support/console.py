@@ -100,6 +100,9 @@ def _market_banners(bot: BotStatus) -> list[Banner]:
         speed = f", {bot.market_speed}x speed" if bot.market_speed else ""
         seed = f", seed {bot.market_seed}" if bot.market_seed is not None else ""
         found.append(Banner("sim", "flask", f"Simulated market{speed}{seed}. No order leaves this machine."))
+    if bot.market_note:
+        note = f"{bot.market_note[0].upper()}{bot.market_note[1:]}"
+        found.append(Banner("info", "info", f"{note}: the market stands still and nothing more is traded in it."))
     if bot.defense_mode_active:
         found.append(Banner("warn", "shield", "Defense mode: new entries are smaller until it is switched off."))
     return found

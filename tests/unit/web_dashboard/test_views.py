@@ -255,6 +255,8 @@ class TestConsole:
             "14:03:00 UTC with 1 position left",
         )
         assert all(words in said for words in expected)
+        ended = console.banners(bot(market_note="the replay has no session after 2013-10-09"), None)[1]
+        assert (ended.look, ended.text.partition(":")[0]) == ("info", "The replay has no session after 2013-10-09")
         assert console.banners(None, None) == []
         assert console.banners(bot(simulated=False), control_state()) == []
         assert "not armed" in console.banners(None, control_state(kill_armed=False))[0].text

@@ -79,7 +79,7 @@ function drawdownAxis(deepest) {
   };
 }
 
-// The last value, written where the line ends.
+// The last value, written where the line ends, on the side that the line did not come from.
 function nameTheEnd(plot) {
   const { ctx, data } = plot;
   const last = data[0].length - 1;
@@ -93,10 +93,12 @@ function nameTheEnd(plot) {
   ctx.lineWidth = 4 * ratio;
   ctx.strokeStyle = ink("surface");
   ctx.fillStyle = ink("accent");
-  const [x, y] = [plot.valToPos(data[0][last], "x", true), plot.valToPos(data[1][last], "usd", true) - 6 * ratio];
-  const top = Math.max(y, plot.bbox.top + 16 * ratio);
-  ctx.strokeText(text, x, top);
-  ctx.fillText(text, x, top);
+  const [x, y] = [plot.valToPos(data[0][last], "x", true), plot.valToPos(data[1][last], "usd", true)];
+  const near = data[1].filter((_, index) => plot.valToPos(data[0][index], "x", true) > x - ctx.measureText(text).width);
+  const below = Math.max(...near) - data[1][last] > data[1][last] - Math.min(...near);
+  const bottom = below ? y + 22 * ratio : Math.max(y - 6 * ratio, plot.bbox.top + 16 * ratio);
+  ctx.strokeText(text, x, bottom);
+  ctx.fillText(text, x, bottom);
   ctx.restore();
 }
 
