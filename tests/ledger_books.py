@@ -169,7 +169,7 @@ def lines(text: str) -> str:
 def books(folder: Path, opening: str | None = "100000") -> Iterator[Books]:
     """Open a fresh ledger in `folder` with the default chart and, unless None, opening cash."""
     path = folder / "LEDGER.db"
-    shutil.copy(_template(), path)
+    shutil.copy(template(), path)
     database = LedgerDatabase.open(path)
     clock = StandingClock()
     made = Books(database, Ledger(database, clock), TradeLogger(database), clock)
@@ -182,7 +182,7 @@ def books(folder: Path, opening: str | None = "100000") -> Iterator[Books]:
 
 
 @cache
-def _template() -> Path:
+def template() -> Path:
     """A migrated file with the default chart, made once for each test process."""
     folder = Path(tempfile.mkdtemp())
     atexit.register(shutil.rmtree, folder, ignore_errors=True)

@@ -17,7 +17,7 @@ from tbot_bot.domain.intents import OrderIntent
 from tbot_bot.domain.market import MarketClock
 from tbot_bot.domain.money import Price, Quantity
 from tbot_bot.domain.orders import Book, Order, OrderRole, OrderStatus, OrderType, book_of, role_of
-from tbot_bot.domain.reconcile import CASH
+from tbot_bot.domain.reconcile import CASH, TieOut
 from tbot_bot.domain.time import Clock, to_rfc3339
 from tbot_bot.domain.trades import Trade
 from tbot_bot.trading.order_service import OrderService
@@ -29,6 +29,10 @@ POLL = timedelta(seconds=1)
 PAUSE_MAX = timedelta(seconds=30)
 #: An exit that the broker refused this often is left to a person.
 REFUSALS_MAX = 5
+#: The broker says so often that it has no such position before we believe it: one empty answer proves nothing.
+ABSENT_ANSWERS = 3
+#: A difference is looked into this often before it is left to a person.
+LOOKS = 3
 
 
 class ClosingKind(StrEnum):
@@ -93,6 +97,8 @@ class Closing:
         self._next_look_at = started_at
         self._failures = 0
         self._refusals: dict[str, int] = {}
+        self._absences: dict[str, int] = {}
+        self._looks = 0
         self._last_exit: dict[str, str] = {}
         self._marks: dict[str, Price] = {}
         self._left: dict[str, str] = {}
@@ -189,8 +195,7 @@ class Closing:
         return not working
 
     def _confirm(self) -> bool:
-        working = self._working(self._pull())
-        if working or any(trade.trade_id not in self._left for trade in self._orders.records.open_trades()):
+        if self._working(self._pull()) or self._found_more():
             return self._begin_again()
         self._tell("no order of the strategy book is left")
         return True
@@ -199,26 +204,46 @@ class Closing:
         tie = tie_out(self._broker, self._orders, self._ledger, self._clock)
         if tie.failure is not None:
             raise BrokerUnavailableError(tie.failure)
+        self._tell("; ".join(row.sentence for row in tie.differences) or "all agree")
+        if tie.differences:  # a fill that was passed over, perhaps: read them all
+            self._looks += 1
+            self._pull(after_sequence=0)
+        if self._found_more() or self._is_there_after_all(tie):
+            return self._begin_again()
+        if tie.differences and self._looks < LOOKS:
+            return False
         self._differences = tuple(
             PreviewLine(what="difference", symbol=row.name, quantity=str(row.difference), value=None)
             for row in tie.differences
             if row.name != CASH
         )
-        self._tell("; ".join(row.sentence for row in tie.differences) or "all agree")
         return True
 
     # what the steps do
 
-    def _pull(self) -> PullReport:
-        pulled = pull(self._broker, self._orders, self._clock)
+    def _pull(self, after_sequence: int | None = None) -> PullReport:
+        pulled = pull(self._broker, self._orders, self._clock, after_sequence=after_sequence)
         if pulled.failure is not None:
             raise BrokerUnavailableError(pulled.failure)
         return pulled
 
+    def _found_more(self) -> bool:
+        """Whether a trade is open that was not given up."""
+        return any(trade.trade_id not in self._left for trade in self._orders.records.open_trades())
+
+    def _is_there_after_all(self, tie: TieOut) -> bool:
+        """Whether a trade was given up for want of a position that the broker now has."""
+        absent = {trade_id for trade_id, count in self._absences.items() if count >= ABSENT_ANSWERS}
+        held = {row.name for row in tie.rows if row.agrees}
+        wrong = [one for one in self._orders.records.open_trades() if one.trade_id in absent and one.symbol in held]
+        for trade in wrong:
+            del self._absences[trade.trade_id]
+        return bool(wrong)
+
     def _begin_again(self) -> bool:
         """More was found than was known: go through all steps once more."""
         self._tell("more was found to close; beginning again")
-        self._at = 0
+        self._at = self._looks = 0
         for step in self._steps:
             step.ended_at = None
         return False
@@ -255,24 +280,25 @@ class Closing:
         self._marks = {position.symbol: position.mark for position in positions}
         books = self._orders.records.book_positions()
         self._left = {}
-        sent = []
+        worked = []
         for trade in trades:
             reason = self._send_exit(trade, _closable(trade, at_broker, books), market_time)
             if reason is None:
-                sent.append(trade.symbol)
+                worked.append(trade.symbol)
             else:
                 self._left[trade.trade_id] = f"{trade.symbol}: {reason}"
-        told = ([f"exits sent for {', '.join(sent)}"] if sent else []) + list(self._left.values())
+        told = ([f"closing {', '.join(worked)}"] if worked else []) + list(self._left.values())
         self._tell("; ".join(told))
-        return not sent
+        return not worked
 
     def _send_exit(self, trade: Trade, quantity: Quantity, market_time: datetime) -> str | None:
-        """Send an exit of `quantity`, once; None if it was tried, else why it was not."""
+        """Send an exit of `quantity`, once; None if it was tried or will be, else why not."""
         self._count_rejection(trade)
         if self._refusals.get(trade.trade_id, 0) >= REFUSALS_MAX:
             return "the broker refuses every exit"
         if not quantity:
-            return "the broker has no such position"
+            self._absences[trade.trade_id] = self._absences.get(trade.trade_id, 0) + 1
+            return "the broker has no such position" if self._absences[trade.trade_id] >= ABSENT_ANSWERS else None
         intent = self._exit_intent(trade, quantity, market_time)
         refused = self._orders.accept_closing(intent)
         if refused is not None:

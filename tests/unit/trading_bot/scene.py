@@ -27,7 +27,7 @@ from tbot_bot.api.bot_protocol import (
 )
 from tbot_bot.api.model import Message
 from tbot_bot.api.trading_settings import TradingSettings
-from tbot_bot.api.wire import execution_from_wire, intent_from_wire, order_from_wire
+from tbot_bot.api.wire import execution_from_wire, intent_from_wire, order_from_wire, text_or_none
 from tbot_bot.control.bot_link import LineChannel, RunnerLink
 from tbot_bot.control.bot_loop import BotLoop
 from tbot_bot.domain.broker import BrokerEvent, BrokerUnavailableError
@@ -232,8 +232,8 @@ def wire_trade(trade: OpenTrade) -> WireTrade:
         side=trade.side,
         quantity=str(trade.quantity),
         entry_price=str(trade.entry_price),
-        stop_price=str(trade.stop_price),
-        target_price=str(trade.target_price),
+        stop_price=text_or_none(trade.stop_price),
+        target_price=text_or_none(trade.target_price),
         number=trade.number,
         session_day=trade.session_day.isoformat(),
         opened_at=to_rfc3339(trade.opened_at),
