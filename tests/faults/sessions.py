@@ -88,7 +88,7 @@ def bad_day(random: Random) -> Scenario:
     market = [
         fault(FaultKind.HALT, (10, 60), (30, 300), reason=random.choice((None, "halted"))),
         fault(FaultKind.REFUSAL, (50, 400), reason=random.choice(reasons)),
-        fault(FaultKind.PIECES, (300, 1000)),
+        fault(FaultKind.PIECES, (100, 400)),
         fault(FaultKind.CANCEL_RACE, (300, 1000)),
         fault(FaultKind.BUST, (50, 300), (0, 20, 200)),
     ]

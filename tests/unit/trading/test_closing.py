@@ -292,6 +292,39 @@ def test_a_working_order_of_the_holdings_book_is_left_alone(tmp_path: Path) -> N
         assert [order.symbol for order in made.line.inner.open_orders()] == ["CCC"]
 
 
+def test_a_fill_that_was_passed_over_is_found_and_closed(trading: Desk) -> None:
+    trading.enter("AAA", "buy", "10")
+    trading.enter("BBB", "sell", "5")
+    trading.pass_time()
+    _late, told = trading.line.inner.executions(0)
+    trading.orders.execution(told)  # reports may overtake each other
+    closing = trading.closing(ClosingKind.KILL)
+    run(trading, closing)
+    assert closing.outcome is ClosingOutcome.FLAT
+    assert trading.line.inner.positions() == []
+
+
+@dataclass
+class Forgetful(Line):
+    """Says at first that it has no position at all."""
+
+    empty: int = 1
+
+    def positions(self) -> Sequence[BrokerPosition]:
+        self.empty -= 1
+        return [] if self.empty >= 0 else super().positions()
+
+
+@pytest.mark.parametrize("empty", [1, 2, 3])
+def test_one_empty_answer_does_not_give_up_a_position(trading: Desk, empty: int) -> None:
+    open_two(trading)
+    trading.line = Forgetful(trading.line.inner, empty=empty)
+    closing = trading.closing(ClosingKind.KILL)
+    run(trading, closing)
+    assert closing.outcome is ClosingOutcome.FLAT
+    assert trading.line.inner.positions() == []
+
+
 def test_cancels_are_waited_for(trading: Desk) -> None:
     open_two(trading)
     trading.line.slow = True
