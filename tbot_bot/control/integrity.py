@@ -82,7 +82,10 @@ class IntegrityWatch:
             everything = now_s >= self._everything_at_s
             if everything:
                 self._everything_at_s = now_s + EVERYTHING_EVERY_S
-            self.look(everything=everything)
+            try:
+                self.look(everything=everything)
+            except Exception:  # told in the log and its alerts; a watch that ended would find nothing more
+                log.exception("a look at the home failed; it is tried again")
 
     def _make(self, check: Check, signature: _Signature) -> None:
         inspection = Inspection(self._foundation.clock)
