@@ -124,7 +124,7 @@ def test_each_damage_has_a_way_back_that_is_recorded(
     assert record is not None
     assert (record.entry.actor, record.entry.detail["parts"]) == ("recovery", [str(part) for part in parts])
     assert not vault.home.restore.exists()
-    after = Vault(Backstage(vault.home.root))
+    after = Vault(Backstage(vault.home.root, vault.clock))
     assert after.rotate(99) == made + 1
     after.stage.sign_in("admin")
     if BackupPart.LEDGER in parts:

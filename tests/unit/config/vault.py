@@ -37,9 +37,7 @@ class Vault:
     def again(self) -> Vault:
         """The home after its next start."""
         self.close()
-        stage = Backstage(self.home.root)
-        stage.clock.move(seconds=(self.clock.now() - stage.clock.now()).total_seconds())
-        return Vault(stage)
+        return Vault(Backstage(self.home.root, self.clock))
 
     def restore(self, name: str, *parts: BackupPart, request_id: str = "restore-0001", reason: str = "test") -> int:
         """Preview and carry out; the generation it made."""

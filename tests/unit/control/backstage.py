@@ -60,12 +60,12 @@ def wait_until(condition: Callable[[], object], what: str, timeout_s: float = 20
 
 
 class Backstage:
-    """One home as the runner has it open."""
+    """One home as the runner has it open; `clock` goes on from an earlier opening."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, clock: HandClock | None = None) -> None:
         self.home = Home(root)
         self.home.flags.mkdir(parents=True, exist_ok=True)
-        self.clock = HandClock()
+        self.clock = clock or HandClock()
         self.changes: list[tuple[State, State]] = []
         self.foundation = Foundation(self.home, self.clock, state=lambda: "test", password_cost=4)
         self.requests = Requests(self.foundation.record)
