@@ -10,10 +10,11 @@ from typing import Protocol
 
 from tbot_bot.domain.broker import Broker, BrokerUnavailableError
 from tbot_bot.domain.money import Money, Quantity
-from tbot_bot.domain.orders import Book, Order, OrderStatus
+from tbot_bot.domain.orders import Book, Execution, Order, OrderStatus
+from tbot_bot.domain.positions import FillError
 from tbot_bot.domain.reconcile import TieOut, TieRow, compare
 from tbot_bot.domain.time import Clock, exchange_day, to_rfc3339
-from tbot_bot.domain.trades import AppliedExecution, OrderRecord, Outcome, Reconciliation
+from tbot_bot.domain.trades import AppliedExecution, ExecutionConflictError, OrderRecord, Outcome, Reconciliation
 from tbot_bot.trading.order_service import OrderService
 
 #: A recorded order may still be on its way for this long; after that "the broker never got it" is final.
@@ -40,7 +41,8 @@ class PullReport:
 
     `at_broker` are the broker's open orders, `external` those among them that are not on our record. Of our own open
     orders the broker did not list: `unsettled` may still be on their way, `never_sent` and `lost` (taken once, now
-    unknown to the broker) were ended on our record.
+    unknown to the broker) were ended on our record. `contradicted` are fills
+    that cannot be booked beside what is on record, by execution id, each with the reason.
     """
 
     at_broker: tuple[Order, ...] = ()
@@ -49,6 +51,7 @@ class PullReport:
     never_sent: tuple[str, ...] = ()
     lost: tuple[str, ...] = ()
     applied: tuple[AppliedExecution, ...] = ()
+    contradicted: Mapping[str, str] = field(default_factory=dict)
     failure: str | None = None
 
     @property
@@ -108,6 +111,7 @@ def pull(broker: Broker, orders: OrderService, clock: Clock, *, after_sequence: 
         never_sent=tuple(found.never_sent),
         lost=tuple(found.lost),
         applied=tuple(found.applied),
+        contradicted=found.contradicted,
         failure=failure,
     )
 
@@ -121,14 +125,14 @@ def tie_out(broker: Broker, orders: OrderService, ledger: LedgerFigures, clock: 
             held = {position.symbol: position.quantity for position in broker.positions()}
             books = orders.records.book_positions()
             ledger_cash, in_ledger = ledger.ledger_cash(), ledger.ledger_positions()
-            fresh = broker.executions(cursor)
-            if not fresh and orders.records.execution_cursor() == cursor:
+            found = _Findings()
+            for execution in broker.executions(cursor):
+                _book(orders, execution, found)
+            if not found.applied and orders.records.execution_cursor() == cursor:
                 rows = compare(
                     broker_cash=account.cash, ledger_cash=ledger_cash, broker=held, books=books, ledger=in_ledger
                 )
                 return TieOut(clock.now(), rows)
-            for execution in fresh:
-                orders.execution(execution)
     except BrokerUnavailableError as error:
         return TieOut(clock.now(), failure=str(error) or "the broker gave no answer")
     return TieOut(clock.now(), failure="fills kept coming in while the figures were read")
@@ -137,12 +141,13 @@ def tie_out(broker: Broker, orders: OrderService, ledger: LedgerFigures, clock: 
 def reconcile(broker: Broker, orders: OrderService, ledger: LedgerFigures, clock: Clock, *, trigger: str) -> BootReport:
     """Pull, classify, tie out, and record what was verified, durably; `trigger` says what asked for it.
 
-    A difference is looked into once more by reading every fill from the first, so a fill that was never announced is
-    found. A run with the very exceptions of the last one stands on that record, and on its signature.
+    A difference, or a fill in quarantine, is looked into once more by reading every fill from the first, so a fill that
+    was never announced is found. A run with the very exceptions of the last one stands on that record, and on its
+    signature.
     """
     pulled = pull(broker, orders, clock)
     tie = tie_out(broker, orders, ledger, clock)
-    if tie.differences:
+    if tie.differences or orders.records.quarantine():
         pulled = _joined(pulled, pull(broker, orders, clock, after_sequence=0))
         tie = tie_out(broker, orders, ledger, clock)
     waiting = orders.records.quarantine()
@@ -168,6 +173,7 @@ class _Findings:
     never_sent: list[str] = field(default_factory=list)
     lost: list[str] = field(default_factory=list)
     applied: list[AppliedExecution] = field(default_factory=list)
+    contradicted: dict[str, str] = field(default_factory=dict)
 
 
 def _pull_orders(broker: Broker, orders: OrderService, now: datetime, found: _Findings) -> None:
@@ -206,10 +212,19 @@ def _pull_executions(broker: Broker, orders: OrderService, after_sequence: int |
     cursor = orders.records.execution_cursor() if after_sequence is None else after_sequence
     while fresh := broker.executions(cursor):
         for execution in fresh:
-            applied = orders.execution(execution)
-            if not applied.is_repeat:
-                found.applied.append(applied)
+            _book(orders, execution, found)
         cursor = fresh[-1].sequence
+
+
+def _book(orders: OrderService, execution: Execution, found: _Findings) -> None:
+    """Book a fill; one that contradicts the record is left out and told, and does not hold up the others."""
+    try:
+        applied = orders.execution(execution)
+    except (ExecutionConflictError, FillError) as error:
+        found.contradicted[execution.execution_id] = str(error)
+    else:
+        if not applied.is_repeat:
+            found.applied.append(applied)
 
 
 def _joined(first: PullReport, second: PullReport) -> PullReport:
@@ -218,6 +233,7 @@ def _joined(first: PullReport, second: PullReport) -> PullReport:
         never_sent=first.never_sent + second.never_sent,
         lost=first.lost + second.lost,
         applied=first.applied + second.applied,
+        contradicted={**first.contradicted, **second.contradicted},
     )
 
 
@@ -227,6 +243,7 @@ def _exceptions(pulled: PullReport, waiting: Sequence[AppliedExecution], tie: Ti
         *(f"external order {order.broker_order_id}" for order in pulled.external),
         *(f"external fill {applied.execution.execution_id}" for applied in waiting),
         *(f"lost order {client_order_id}" for client_order_id in pulled.lost),
+        *(f"contradicted fill {execution_id}" for execution_id in pulled.contradicted),
     )
 
 
@@ -237,12 +254,9 @@ def _sentences(pulled: PullReport, waiting: Sequence[AppliedExecution], tie: Tie
         f"({order.client_order_id or order.broker_order_id})."
         for order in pulled.external
     ]
-    sentences += [
-        f"The broker filled an order that is not ours: {fill.side} {fill.quantity} {fill.symbol} at {fill.price} "
-        f"({fill.execution_id}); it is not booked."
-        for fill in (applied.execution for applied in waiting)
-    ]
+    sentences += [_not_booked(applied.execution) for applied in waiting]
     sentences += [f"The broker no longer knows order {name}, which it had taken." for name in pulled.lost]
+    sentences += [f"The broker contradicts what is on record: {reason}" for reason in pulled.contradicted.values()]
     sentences += [f"Order {name} was recorded but never reached the broker." for name in pulled.never_sent]
     sentences += [
         f"Order {record.order.client_order_id} may still be on its way; the broker is asked again."
@@ -251,6 +265,13 @@ def _sentences(pulled: PullReport, waiting: Sequence[AppliedExecution], tie: Tie
     sentences += [f"Orders and fills could not be verified: {pulled.failure}."] if pulled.failure else []
     sentences += [f"Cash and positions could not be verified: {tie.failure}."] if tie.failure else []
     return tuple(sentences)
+
+
+def _not_booked(fill: Execution) -> str:
+    what = f"{fill.side} {fill.quantity} {fill.symbol} at {fill.price} ({fill.execution_id}); it is not booked."
+    if fill.busts is not None:
+        return f"The broker undid a fill that is not on record, {fill.busts}: {what}"
+    return f"The broker filled an order that is not ours: {what}"
 
 
 def _recorded(report: BootReport, broker: Broker, orders: OrderService, clock: Clock, trigger: str) -> BootReport:

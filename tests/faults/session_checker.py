@@ -107,6 +107,8 @@ def _residuals(played: SessionUnderTest, closing: Closing) -> Complaints:
     if closing.outcome is not ClosingOutcome.RESIDUALS or told != left:
         yield f"{played.act} left {left} and tells of {told}: {details}"
     lied = any(fault.kind is FaultKind.EMPTY_REPLY for fault in played.scenario.faults)
+    if any(one.busts for one in executions(played)):  # what the market opened again after it was over
+        return
     for symbol in left:
         if lied and f"{symbol}: the broker has no such position" in details:
             continue
