@@ -37,7 +37,10 @@ from tbot_bot.api.bot_protocol import (
 from tbot_bot.api.wire import execution_from_wire, intent_from_wire, order_from_wire
 from tbot_bot.control.child import Child, start_child
 from tbot_bot.domain.intents import NoTrade, Stage
+from tbot_bot.domain.orders import Execution
+from tbot_bot.domain.positions import FillError
 from tbot_bot.domain.time import from_rfc3339
+from tbot_bot.domain.trades import ExecutionConflictError, Outcome
 from tbot_bot.monitoring.log_book import LogBook
 from tbot_bot.trading.order_service import OrderService
 
@@ -153,7 +156,7 @@ class BotHost:
             case TellOrder():
                 self._orders.order_changed(order_from_wire(told.order))
             case TellExecution():
-                self._orders.execution(execution_from_wire(told.execution))
+                self._book(execution_from_wire(told.execution))
                 return Answer(id=told.id, trades=self._trades())
             case TellMarket():
                 self._listener.market(told)
@@ -164,6 +167,19 @@ class BotHost:
             case TellError():
                 self._log_book.write_line("bot", _error_record(told))
         return Answer(id=told.id)
+
+    def _book(self, execution: Execution) -> None:
+        """Book a fill. One that is not ours, or contradicts the record, would be no other if it were told again.
+
+        So the bot goes on, and broker and books are compared at once.
+        """
+        try:
+            applied = self._orders.execution(execution)
+        except (ExecutionConflictError, FillError) as error:
+            self._listener.books_behind(str(error))
+            return
+        if applied.outcome is Outcome.QUARANTINED and not applied.is_repeat:
+            self._listener.books_behind(f"the fill {execution.execution_id} is not booked: its order is not on record")
 
     def _judge(self, asked: AskIntent) -> Answer:
         intent = intent_from_wire(asked.intent)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 from tbot_bot.api.bot_protocol import TellError, TellExecution, TellNoTrade, TellOrder
@@ -44,6 +45,32 @@ def test_a_fill_that_is_told_twice_is_booked_once(stage: Stage) -> None:
     (fill,) = [event.execution for event in stage.line.inner.events(0) if isinstance(event, Executed)]
     for _ in range(2):
         answer = stage.bot.ask(TellExecution, execution=execution_to_wire(fill))
+        assert [(trade.symbol, trade.quantity) for trade in answer.trades or []] == [("AAA", "100")]
+
+
+def test_a_fill_of_somebody_else_blocks_entries_at_once(stage: Stage) -> None:
+    stage.trade()
+    stage.line.inner.submit(replace(stage.entry(), strategy="other").to_request())
+    stage.pass_market_time(60)
+    (fill,) = [event.execution for event in stage.line.inner.events(0) if isinstance(event, Executed)]
+    answer = stage.bot.ask(TellExecution, execution=execution_to_wire(fill))
+    assert answer.trades == []
+    stage.tick(1)
+    assert "filled an order that is not ours" in (stage.conductor.break_found or "")
+    assert stage.ask_entry() is not None
+
+
+def test_a_fill_that_contradicts_the_record_does_not_stop_the_bot(stage: Stage) -> None:
+    stage.trade()
+    assert stage.ask_entry() is None
+    stage.line.inner.submit(stage.entry().to_request())
+    stage.pass_market_time(60)
+    (fill,) = [event.execution for event in stage.line.inner.events(0) if isinstance(event, Executed)]
+    stage.bot.ask(TellExecution, execution=execution_to_wire(fill))
+    other = replace(fill, price=fill.price + fill.price)
+    wrong = replace(fill, execution_id="W", side=fill.side.opposite)
+    for odd in (other, wrong):
+        answer = stage.bot.ask(TellExecution, execution=execution_to_wire(odd))
         assert [(trade.symbol, trade.quantity) for trade in answer.trades or []] == [("AAA", "100")]
 
 

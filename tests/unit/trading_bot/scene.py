@@ -40,6 +40,7 @@ from tbot_bot.domain.time import to_rfc3339
 from tbot_bot.strategies.base import StrategyParameters
 from tbot_bot.strategies.registry import in_sequence, parse_parameters
 from tbot_bot.trading.strategy_router import StrategyRouter
+from tbot_bot.venue.faults import Fault, Scenario
 from tbot_bot.venue.feed import BarFeed
 from tbot_bot.venue.in_process import InProcessBroker
 
@@ -96,11 +97,15 @@ def flat(price: str, first: int, last: int, volume: int = 10_000) -> str:
 
 
 def make_broker(
-    tables: dict[str, str], instruments: Sequence[Instrument] | None = None, sessions: Sequence[Session] = (SESSION,)
+    tables: dict[str, str],
+    instruments: Sequence[Instrument] | None = None,
+    sessions: Sequence[Session] = (SESSION,),
+    faults: Sequence[Fault] = (),
 ) -> InProcessBroker:
     known = instruments or [instrument(symbol) for symbol in tables]
     history = [bar for symbol, table in tables.items() for bar in bars(symbol, table)]
-    return InProcessBroker(BarFeed(known, sessions, history), Money.of(100_000))
+    scenario = Scenario(0, tuple(faults))
+    return InProcessBroker(BarFeed(known, sessions, history), Money.of(100_000), scenario=scenario)
 
 
 class FaultyBroker:
@@ -177,7 +182,7 @@ class Books:
         """What the trade's orders in these roles have filled."""
         base = trade.client_order_id.removesuffix("E")
         parts = [
-            fill.quantity
+            fill.quantity * (1 if fill.busts is None else -1)
             for fill in self.executions.values()
             if fill.client_order_id.startswith(base) and role_of(fill.client_order_id) in roles
         ]

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from tbot_bot.api.bot_protocol import AskIntent, FromBot, Halt, Run
 from tbot_bot.domain.orders import OrderStatus
+from tbot_bot.venue.faults import Fault, FaultKind
 from tests.unit.trading_bot.conftest import SceneMaker
 from tests.unit.trading_bot.scene import OPEN_AT, Scene, flat, make_broker, minute, quiet_range, wire_trade
 
@@ -150,6 +151,17 @@ def test_a_refused_exit_is_tried_again_under_its_next_number(stage: SceneMaker) 
     scene.play(250, first=238)
     assert [intent.client_order_id for intent in scene.books.exits] == [EXIT_ID, f"{EXIT_ID}2", f"{EXIT_ID}3"]
     assert submitted_exits(scene) == [f"{EXIT_ID}3"]
+    assert scene.market.positions() == []
+
+
+def test_a_trade_that_the_broker_opens_again_is_closed_again(stage: SceneMaker) -> None:
+    table = f"{quiet_range()}\n15 100 102 100 101.50 12000\n{flat('101.50', 16, 20)}\n{flat('98.90', 21, 40)}"
+    scene = stage(make_broker({"SPY": table}, faults=[Fault(FaultKind.BUST, start_at=minute(21), nth=1, seconds=60)]))
+    scene.run()
+    scene.play(30)
+    assert scene.books.fills()[1].startswith("stop_loss sell")
+    assert submitted_exits(scene) == [EXIT_ID]
+    assert scene.books.trades() == []
     assert scene.market.positions() == []
 
 
