@@ -23,6 +23,7 @@ from tbot_bot.api.backups import (
 from tbot_bot.api.errors import ApiError, Problem
 from tbot_bot.api.lifecycle import Phase
 from tbot_bot.api.permissions import Permission
+from tbot_bot.api.wording import counted
 from tbot_bot.domain.time import Clock, to_rfc3339
 from tbot_web.support import backup_view
 from tbot_web.support.home import home
@@ -123,7 +124,8 @@ def carry_out_purge() -> Answer | AnyResponse:
     )
     if isinstance(done, Problem):
         return _purge_question(form.get("before", type=int), done)
-    flash(f"Destroyed: {len(done.generations)} generations and {len(done.snapshots)} snapshots.")
+    generations, snapshots = counted(len(done.generations), "generation"), counted(len(done.snapshots), "snapshot")
+    flash(f"Destroyed: {generations} and {snapshots}.")
     return redirect(PAGE.address, 303)
 
 

@@ -29,11 +29,13 @@ def test_a_generation_comes_back_as_a_new_one(ada: Watched, registered: Launched
     expect(panel.locator("#checked")).to_contain_text("is as it was written")
     wrong = look(page, "backups", full=False)
 
-    change_password(page)
+    assert not mail_password_is_set(page)
+    change_mail_password(page)
+    assert mail_password_is_set(page)
     panel = opened(page)
     assert generation(panel) == before + 1
-    panel.get_by_role("link", name=f"Restore generation {before - 1} of").click()
-    button = panel.get_by_role("button", name=f"Restore keys and secrets from generation {before - 1} of")
+    panel.get_by_role("link", name=f"Restore generation {before} of").click()
+    button = panel.get_by_role("button", name=f"Restore keys and secrets from generation {before} of")
     expect(button).to_be_visible()
     wrong += look(page, "backups-restore", full=False)
     panel.get_by_label("Reason, kept in the audit trail").fill("to see it work")
@@ -45,10 +47,13 @@ def test_a_generation_comes_back_as_a_new_one(ada: Watched, registered: Launched
         expect(page.get_by_role("heading", name="Backups", exact=True)).to_be_visible(timeout=60_000)
     assert int(page.locator("#figures .figure-value").first.inner_text()) == before + 2
     assert not wrong, "\n".join(wrong)
-    verbs = [record["verb"] for record in audit_trail(registered)]
-    assert {"backups.make", "backups.restore", "rotation.commit"} <= set(verbs)
-    restored = [one for one in audit_trail(registered) if one["verb"] == "backups.restore" and one["result"] == "ok"]
-    assert [one["detail"]["why"] for one in restored] == ["to see it work"]
+    assert not mail_password_is_set(page)
+    done = {record["verb"]: record for record in audit_trail(registered) if record["result"] == "ok"}
+    assert done["configuration.change"]["generation"] == before + 1
+    assert done["configuration.change"]["after"]["SMTP_PASSWORD"] == "changed"
+    assert done["backups.restore"]["detail"]["why"] == "to see it work"
+    assert done["rotation.commit"]["generation"] == before + 2
+    assert "backups.make" in done
 
 
 def opened(page: Page) -> Frame:
@@ -61,14 +66,26 @@ def generation(panel: Frame) -> int:
     return int(panel.locator("#figures .figure-value").first.inner_text())
 
 
-def change_password(page: Page) -> None:
-    """Rotate, by what a person does: to another password, and so every key is another."""
-    page.goto("/account/")
-    page.get_by_label("Present password").fill(PASSWORD)
-    page.get_by_label("New password", exact=True).fill(PASSWORD)
-    page.get_by_label("New password again").fill(PASSWORD)
-    page.get_by_role("button", name="Change the password").click()
-    expect(page.get_by_text("Your password was changed")).to_be_visible()
+def change_mail_password(page: Page) -> None:
+    """Change a credential as a person does."""
+    page.goto("/configuration")
+    card = page.locator("[data-category=smtp]")
+    for name, value in {
+        "SMTP_HOST": "mail.example.org",
+        "SMTP_USER": "bot",
+        "SMTP_PASSWORD": "a password of the mail server",
+        "SMTP_FROM": "bot@example.org",
+    }.items():
+        card.locator(f"[name={name}]").fill(value)
+    card.get_by_role("button", name="Review the change").click()
+    page.get_by_role("button", name="Save the change of").click()
+    expect(page.locator(".notice")).to_contain_text("Saved: generation")
+
+
+def mail_password_is_set(page: Page) -> bool:
+    page.goto("/configuration")
+    placeholder = page.locator("[name=SMTP_PASSWORD]").get_attribute("placeholder") or ""
+    return placeholder.startswith("set;")
 
 
 def audit_trail(running: Launched) -> list[dict[str, Any]]:
@@ -89,6 +106,6 @@ def test_purge_says_what_it_destroys(ada: Watched) -> None:
     panel.get_by_label("Type RIGD_US_SIM_001 to confirm").fill("RIGD_US_SIM_001")
     panel.get_by_label("Your password again").fill(PASSWORD)
     panel.get_by_role("button", name="Purge everything before generation 1").click()
-    expect(panel.get_by_role("status").filter(has_text="Destroyed: 1 generations")).to_be_visible()
+    expect(panel.get_by_role("status").filter(has_text="Destroyed: 1 generation and")).to_be_visible()
     wait_for(lambda: journey.bot(ada.page)["state"] == "stopped")
     assert not wrong, "\n".join(wrong)
