@@ -112,7 +112,8 @@ def order_of(request: OrderRequest, at: datetime, parent_client_order_id: str | 
 def with_execution(record: OrderRecord, execution: Execution, trade_id: str | None) -> OrderRecord:
     """Return the order after one more booked fill; a final status stays as it is.
 
-    A bust takes away from what is booked; what the broker reported as filled stands.
+    A bust takes away from what is booked; what the broker reported as filled stands. FILLED is concluded only from the
+    whole of what was asked for: the quantity that was last reported of a bracket leg may be an old one.
     """
     if execution.busts is not None:
         return replace(record, executed=record.executed - execution.quantity, trade_id=trade_id or record.trade_id)
@@ -120,7 +121,7 @@ def with_execution(record: OrderRecord, execution: Execution, trade_id: str | No
     filled = max(record.order.filled, executed)
     status = record.order.status
     if not status.is_final:
-        status = OrderStatus.FILLED if filled >= record.order.quantity else OrderStatus.PARTIALLY_FILLED
+        status = OrderStatus.FILLED if filled >= record.request.quantity else OrderStatus.PARTIALLY_FILLED
     order = replace(record.order, filled=filled, status=status, updated_at=max(record.order.updated_at, execution.at))
     return replace(record, order=order, executed=executed, trade_id=trade_id or record.trade_id)
 

@@ -341,6 +341,18 @@ def test_partial_fills_make_one_order_and_one_trade(desk):
     assert (order.order.status, order.trade_id) == (OrderStatus.FILLED, trade.trade_id)
 
 
+def test_a_leg_is_not_over_by_a_quantity_that_was_reported_too_late(desk):
+    record(desk, bracket())
+    apply(desk, execution(1, bracket(), "100"))
+    target = bracket().bracket[1]
+    leg = desk.trades.order(target.client_order_id).order
+    desk.trades.record_order(replace(leg, status=OrderStatus.ACCEPTED, quantity=Quantity.of("4")))
+    apply(desk, execution(2, target, "110", quantity="4"))
+    assert statuses(desk)["take_profit"] == "partially_filled"
+    apply(desk, execution(3, target, "110", quantity="6"))
+    assert desk.trades.order(target.client_order_id).order.status is OrderStatus.FILLED
+
+
 def test_a_fill_too_small_to_have_a_value_still_moves_the_quantity(desk):
     desk.fill("buy", "0.000000001", "0.01")
     assert posted(desk) == "1.20.10 0 SPY 0.000000001"
