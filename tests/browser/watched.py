@@ -144,7 +144,8 @@ def look_again(page: Page) -> None:
 
 def _picture(page: Page, name: str, *, full: bool) -> None:
     SCREENSHOTS.mkdir(parents=True, exist_ok=True)
-    page.screenshot(path=SCREENSHOTS / f"{name}.png", full_page=full, animations="disabled")
+    # a page of many thousand pixels takes its time on a machine that has other work
+    page.screenshot(path=SCREENSHOTS / f"{name}.png", full_page=full, animations="disabled", timeout=60_000)
 
 
 def _violation_line(frame: Frame, violation: dict[str, Any], node: dict[str, Any]) -> str:

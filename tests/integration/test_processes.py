@@ -43,7 +43,7 @@ def boots(home: RunningHome) -> int:
 
 
 def assert_protected(home: RunningHome) -> None:
-    """For every open trade the market holds an order that protects it, and no entry is working."""
+    """For every open trade the market holds an order that protects or closes it, and no entry is working."""
     working = [row[0] for row in venue_rows(home.home, "SELECT client_order_id FROM orders WHERE is_final = 0")]
     open_symbols = {
         symbol
@@ -54,7 +54,11 @@ def assert_protected(home: RunningHome) -> None:
         if units
     }
     assert open_symbols
-    assert {name.split("-")[2] for name in working if role_of(name) is OrderRole.STOP_LOSS} >= open_symbols
+    protective = (OrderRole.STOP_LOSS, OrderRole.EXIT)
+    protected = {name.split("-")[2] for name in working if role_of(name) in protective}
+    orders = venue_rows(home.home, "SELECT client_order_id, is_final, record FROM orders ORDER BY number")
+    told = [tuple(row) for row in orders if row[0].split("-")[2] in open_symbols - protected]
+    assert protected >= open_symbols, "\n".join(map(str, told[-8:]))
     assert [name for name in working if role_of(name) is OrderRole.ENTRY] == []
 
 
@@ -103,7 +107,7 @@ def test_every_process_killed_in_turn_and_all_of_them_at_last(new_home: HomeMake
         ]
     assert_protected(home)
     assert home.state() == "shutdown"
-    assert_books_are_sound(home.home)
+    assert_books_are_sound(home.home, at_work=True)
     assert_audit_is_whole(home.home)
     assert [row for row in reconciliations(home.home) if not row["is_clean"]] == []
 
