@@ -73,7 +73,7 @@ def _connected(server: MailServer, timeout_s: int) -> smtplib.SMTP:
     if server.security == "starttls":
         try:
             connection.starttls(context=ssl.create_default_context())
-        except BaseException:
+        except BaseException:  # whatever ends it, the open connection has nobody else to close it
             connection.close()
             raise
     return connection
