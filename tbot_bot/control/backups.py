@@ -161,10 +161,13 @@ def _closing(path: Path) -> Iterator[Engine]:
 class Nightly:
     """Makes the snapshot of each UTC day in a thread of its own; one that was missed is made at the start."""
 
-    def __init__(self, backups: BackupService, is_wanted: Callable[[], bool]) -> None:
-        """`is_wanted` says whether there is anything to keep yet."""
+    def __init__(
+        self, backups: BackupService, is_wanted: Callable[[], bool], failed: Callable[[str], None] = lambda _why: None
+    ) -> None:
+        """`is_wanted` says whether there is anything to keep yet; `failed` is told why none could be made, once."""
         self._backups = backups
         self._is_wanted = is_wanted
+        self._failed = failed
         self._wake = threading.Event()
         self._is_stopping = False
         self._thread = threading.Thread(target=self._run, name="nightly-backup", daemon=True)
@@ -198,6 +201,7 @@ class Nightly:
             if str(error) != self._told:
                 self._told = str(error)
                 log.exception("the nightly snapshot could not be made; it is tried again", why=str(error))
+                self._failed(str(error))
             return
         self._told = None
         if made is not None:

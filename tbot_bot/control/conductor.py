@@ -9,13 +9,14 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 import structlog
 
 from tbot_bot.api.bot_protocol import Halt, Pause, Run, TellMarket, TellSession
 from tbot_bot.api.control import ClosingReport
 from tbot_bot.config.restored import LEDGER_RESTORED
+from tbot_bot.control.announcements import Announcements
 from tbot_bot.control.floor import Floor
 from tbot_bot.control.foundation import Foundation
 from tbot_bot.control.lifecycle import WINDOWS, Lifecycle
@@ -70,6 +71,8 @@ class Conductor:
         self._changed = changed
         self._lock = threading.RLock()
         self.floor = Floor(foundation, log_book, self.conditions, self)
+        self.notices = foundation.notices
+        self.announce = Announcements(self.notices)
         self.day = TradingDay(self.floor, foundation.clock, self._trip)
         self.closing: Closing | None = None
         self._last_closing: ClosingReport | None = None
@@ -162,7 +165,7 @@ class Conductor:
         """
         with self._lock:
             self._lifecycle.move(State.IDLE, "closing cancelled", actor)
-            self._end_closing()
+            self._end_closing(f"cancelled by {actor}")
             self._reconcile_at = self._clock.now()
 
     def sign_residuals(self, actor: str) -> None:
@@ -267,8 +270,11 @@ class Conductor:
         self._changed()
         if not self.boot.may_trade:
             log.warning("trading stays locked", found=list(self.boot.sentences))
+            if self.boot.exceptions:  # what could not be read is no disagreement
+                self.announce.tie_out("; ".join(self.boot.sentences))
             return
         self.break_found = None
+        self.announce.tie_out("")
         allotted = self.day.allotted_float(seen)
         if allotted is None:
             return
@@ -309,6 +315,7 @@ class Conductor:
             self.break_found = found
             self.floor.bot.tell(Pause(paused=self.paused_because() is not None, reason=self.paused_because() or ""))
             log.log(40 if found else 20, "tie-out", found=found or "clean")
+            self.announce.tie_out(found or "")
             self._changed()
 
     def _begin_closing(self, target: State, reason: str, actor: str) -> None:
@@ -317,6 +324,8 @@ class Conductor:
         self._record.set_fact(_CLOSING_SINCE, self._clock.now().isoformat())
         self.closing = None
         self._lifecycle.move(target, reason, actor)
+        if target is State.EMERGENCY:
+            self.announce.kill(reason)
 
     def _advance_closing(self) -> None:
         if self.closing is None:
@@ -331,15 +340,18 @@ class Conductor:
                 self._clock,
                 started_at=datetime.fromisoformat(since) if since else self._clock.now(),
             )
+        was_over = self.closing.outcome is not None
         done = self.closing.advance()
         self._changed()
         if not done or self.closing.outcome is ClosingOutcome.RESIDUALS:
-            return  # residuals wait for an admin's signature
+            if done and not was_over:
+                self.announce.closing(self.closing.report(), "residuals wait for an administrator's signature")
+            return
         if self.closing.outcome is ClosingOutcome.SCHEDULED:
             self._record.set_fact(_STOP_SCHEDULED, "yes")
             self._set_pause("Stop was asked for while the market is closed; positions are closed at the open")
             self._lifecycle.move(State.IDLE, "stop scheduled for the open", "runner")
-            self._end_closing()
+            self._end_closing("scheduled for the open")
             self._reconcile_at = self._clock.now()
             return
         self._finish_closing("strategy book is flat", "runner")
@@ -348,15 +360,17 @@ class Conductor:
         """A kill in the error state closes nothing, so its hold begins as soon as it is seen."""
         if self.kill_triggered() is not False and not self._record.fact(_KILL_CLOSED):
             self._record.set_fact(_KILL_CLOSED, self._clock.now().isoformat())
+            self.announce.kill("it was pulled while the bot is in error")
 
     def _finish_closing(self, reason: str, actor: str) -> None:
         if self._lifecycle.state is State.EMERGENCY:
             self._record.set_fact(_KILL_CLOSED, self._clock.now().isoformat())
         self._lifecycle.move(State.STOPPED, reason, actor)
-        self._end_closing()
+        self._end_closing(reason)
 
-    def _end_closing(self) -> None:
+    def _end_closing(self, outcome: str) -> None:
         self._last_closing = self.closing.report() if self.closing else None
+        self.announce.closing(self._last_closing, outcome)
         self.closing = None
         self._record.set_fact(_CLOSING_SINCE, None)
 
@@ -371,6 +385,7 @@ class Conductor:
         if self.kill_triggered() is False and self._lifecycle.state in RUNNING:
             self._kill_reason = reason
             self.floor.kill_switch.trigger(reason)
+            self.announce.loss_limit(reason)
 
     # what the bot reports (its own thread)
 
@@ -400,13 +415,20 @@ class Conductor:
             if told.what == "opened" and self._record.fact(_TRADING_SINCE) is None:
                 self._record.set_fact(_TRADING_SINCE, from_rfc3339(told.at).isoformat())
             report = self.day.session(told, self.floor.view.seen)
-            if report is not None and self._bot_may_trade:
-                self._judge_break(report)
+            if report is not None:
+                self._session_closed(date.fromisoformat(told.day or ""), report)
             if told.what == "opened" and self._record.fact(_STOP_SCHEDULED) and self._lifecycle.state in RUNNING:
                 self._record.set_fact(_STOP_SCHEDULED, None)
                 self._set_pause(None)
                 self._begin_closing(State.GRACEFUL, "stop scheduled before the open", "runner")
         self._changed()
+
+    def _session_closed(self, day: date, report: BootReport) -> None:
+        if self._bot_may_trade:
+            self._judge_break(report)
+        kept = self.floor.records.results(day)
+        found = "" if report.may_trade else "; ".join(report.sentences) or "they disagree"
+        self.announce.session_summary(day, kept.result, kept.equity_at_close, found)
 
     def books_behind(self, why: str) -> None:
         """Something could not be recorded: pull it from the broker soon."""

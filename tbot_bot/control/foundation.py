@@ -27,8 +27,10 @@ from tbot_bot.config.secret_creation import (
 )
 from tbot_bot.control.audit_check import AuditCheck, require_newest
 from tbot_bot.control.damage import AUDIT, CONTROL, RESTORE, SECRETS, USERS, Inspection
+from tbot_bot.control.known_devices import KnownDevices
 from tbot_bot.domain.audit import AuditPhase, AuditResult
 from tbot_bot.domain.integrity import TamperedError
+from tbot_bot.domain.notices import NoticeKind
 from tbot_bot.domain.time import Clock
 from tbot_bot.identity.login import LogIn
 from tbot_bot.identity.passwords import PasswordHasher
@@ -36,6 +38,7 @@ from tbot_bot.identity.sessions import Sessions
 from tbot_bot.identity.setup import SetupTokens
 from tbot_bot.identity.throttle import Throttle
 from tbot_bot.identity.users import EFFECT_KINDS, Users
+from tbot_bot.monitoring.notices import Notices
 from tbot_bot.storage.audit_store import SqliteAuditStore
 from tbot_bot.storage.backup_store import BackupStore
 from tbot_bot.storage.control_store import ControlStore
@@ -103,6 +106,8 @@ class Foundation:
         with inspection.of(AUDIT):
             self.chain.at_start()
         inspection.require_none()
+        self.notices = Notices(self.record.outbox, clock)
+        self.known_devices = KnownDevices(self.record, self.notices)
         self._settle_restored()
 
     def _put_restored_in_place(self) -> None:
@@ -114,6 +119,12 @@ class Foundation:
     def _settle_restored(self) -> None:
         if self._restored is not None:
             self._restored.settle(self.people, self.record)
+            plan = self._restored.plan
+            self.notices.tell(
+                NoticeKind.RESTORE,
+                f"{plan.actor} restored {', '.join(plan.parts)} from the backup of {plan.backup_made_at}.",
+                {"backup": plan.backup, "reason": plan.reason, "asked at": plan.asked_at},
+            )
             self._restored.close()
             self.epoch.bump()
 

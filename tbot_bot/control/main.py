@@ -52,6 +52,7 @@ from tbot_bot.domain.audit import AuditPhase, AuditResult, AuditUnavailableError
 from tbot_bot.domain.identity import UsersUnavailableError
 from tbot_bot.domain.integrity import TamperedError
 from tbot_bot.domain.lifecycle import CLOSING, SETTING_UP, TRANSITIONS, State, TransitionRefusedError
+from tbot_bot.domain.notices import NoticeKind
 from tbot_bot.monitoring.error_handler import ErrorHandler
 from tbot_bot.monitoring.log_book import LogBook, set_up
 from tbot_bot.storage.secret_errors import SecretStoreError
@@ -100,7 +101,10 @@ class Runner:
             home, self._clock, self._foundation.secrets, self._foundation.audit, self._stopping.wait
         )
         self._restores = open_restores(self._foundation, self._backups, self._start_again)
-        self._nightly = Nightly(self._backups, lambda: self._lifecycle.state not in _NOTHING_TO_KEEP)
+        self._notices = self._foundation.notices
+        self._nightly = Nightly(
+            self._backups, lambda: self._lifecycle.state not in _NOTHING_TO_KEEP, self._backup_failed
+        )
         self._metrics = CollectorRegistry()
         self._log_reads: dict[tuple[str, str], datetime] = {}
         self._stop_asked = False
@@ -187,6 +191,7 @@ class Runner:
         told, self._told_findings = self._told_findings, found
         for one in [one for one in found if one not in told]:
             log.critical("changed behind the system's back", subject=one.subject, what=one.what)
+            self._notices.tell(NoticeKind.INTEGRITY, f"{one.subject}: {one.what} {one.next_step}")
             with contextlib.suppress(AuditUnavailableError):  # the log has it, and the state says it
                 self._note("integrity.violation", one.subject, AuditResult.FAILED, reason=one.what)
         if not found or State.ERROR not in TRANSITIONS[self._lifecycle.state] or self._lifecycle.state in CLOSING:
@@ -354,10 +359,15 @@ class Runner:
         self._foundation.epoch.bump()
         self._nightly.look()
         self._publish_soon()
+        if target is State.ERROR:
+            self._notices.tell(NoticeKind.ERROR_STATE, f"Nothing trades: {self._lifecycle.reason}", {"before": source})
         try:
             self._note("lifecycle.move", target, AuditResult.OK, before={"state": source})
         except AuditUnavailableError:
             log.exception("a state change could not be audited", source=source, target=target)
+
+    def _backup_failed(self, why: str) -> None:
+        self._notices.tell(NoticeKind.BACKUP_FAILED, f"No nightly snapshot could be made: {why}. It is tried again.")
 
     def _publish_soon(self) -> None:
         self._next_status_s = 0.0

@@ -58,7 +58,9 @@ class SessionVerbs:
             opened = log_in.log_in(
                 asked.username, secret.get("password", ""), address=caller.address, user_agent=asked.user_agent
             )
-        return _logged_in(opened)
+        answer = _logged_in(opened)
+        self._foundation.known_devices.signed_in(answer.username, asked.user_agent, caller.address)
+        return answer
 
     def _verdict(self, caller: Caller, _asked: AskVerdict) -> Verdict:
         return caller.verdict

@@ -1,4 +1,4 @@
-"""The runner's own record: lifecycle, one-use requests, set-up steps, the exchange calendar and single facts.
+"""The runner's own record: lifecycle, one-use requests, set-up steps, exchange calendar, single facts, the outbox.
 
 Sealed against other hands: whatever reads or changes a row that is not what was written raises
 `domain.integrity.TamperedError`.
@@ -21,6 +21,7 @@ from tbot_bot.domain.lifecycle import State
 from tbot_bot.domain.market import Session
 from tbot_bot.domain.time import from_micros, to_micros
 from tbot_bot.storage.engine import migrate, reading
+from tbot_bot.storage.outbox import NOTICE_TABLES, Outbox
 from tbot_bot.storage.seals import SealedDatabase, SealedTable
 
 SUBJECT = "Control record"
@@ -33,6 +34,7 @@ _TABLES = (
     SealedTable("request", ("request_id",), ("request_id", "verb", "actor", "issued_us", "expires_us", "used_us")),
     SealedTable("step", ("name",), ("name", "position", "title", "status", "detail", "started_us", "ended_us")),
     SealedTable("fact", ("name",), ("name", "value")),
+    *NOTICE_TABLES,
 )
 #: The fact that holds the hash of the exchange calendar, whose thousands of rows are sealed by it.
 _CALENDAR = "calendar_sha256"
@@ -76,6 +78,7 @@ class ControlStore:
         migrate(engine, "control")
         self._reader = reading(engine)
         self.seal = SealedDatabase(engine, key, "control", SUBJECT, _TABLES)
+        self.outbox = Outbox(self.seal, self._reader)
         self._lock = threading.Lock()
         self.inspect()
         with self._reader.connect() as connection:
