@@ -99,7 +99,7 @@ class RunnerLink:
     """The bot's end: asks, waits for the answer where the outcome matters, and passes on what the runner tells.
 
     Answers are awaited, so that the runner has dealt with one thing before the bot goes on to the next; only those
-    to errors and to reasons against a trade are not.
+    to what the market shows, to errors and to reasons against a trade are not: whatever is asked next comes after them.
     """
 
     def __init__(self, channel: LineChannel, monotonic_s: Callable[[], float]) -> None:
@@ -176,8 +176,8 @@ class RunnerLink:
         latency_ms: int,
         broker_error: str | None,
     ) -> None:
-        """Say what time it is in the market and how the broker is."""
-        self._ask(
+        """Say what time it is in the market and how the broker is; not waited for."""
+        self._send(
             TellMarket(
                 id=next(self._ids),
                 market_time=to_rfc3339(at),

@@ -75,6 +75,7 @@ class BotLoop:
         self._now: datetime | None = None
         self._session: Session | None = None
         self._minute: datetime | None = None
+        self._bars_at_s = 0.0
         self._latency_ms = 0
         self._heartbeat_at_s = 0.0
         self._must_catch_up = True
@@ -165,7 +166,7 @@ class BotLoop:
             case BarClosed(bar):
                 if bar.end_at != self._minute:
                     self._end_minute()
-                    self._minute = bar.end_at
+                    self._minute, self._bars_at_s = bar.end_at, self._monotonic_s()
                 self._router.on_bar(bar)
             case OrderChanged(order):
                 self._view.note_order(order)
@@ -230,7 +231,11 @@ class BotLoop:
         self._read_clock()
         if self._now is None or not self._is_open or self._now - now > BAR_AGE_MAX:
             return NoTrade(wish.symbol, Stage.ORDER, "late", f"the bar of {to_rfc3339(now)} is too old to act on")
-        return self._entries.enter(strategy, wish, session.day, now)
+        no_trade = self._entries.enter(strategy, wish, session.day, now)
+        if no_trade is None:
+            age_ms = round((self._monotonic_s() - self._bars_at_s) * 1000, 3)
+            log.info("entry sent", strategy=strategy, symbol=wish.symbol, bar_age_ms=age_ms)
+        return no_trade
 
     def _keep_reason(self, session: Session, strategy: str, no_trade: NoTrade, now: datetime) -> None:
         if self._router.keep_reason(strategy, no_trade):

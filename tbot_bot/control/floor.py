@@ -24,7 +24,6 @@ from tbot_bot.control.market_view import MarketView
 from tbot_bot.domain.broker import Broker
 from tbot_bot.domain.gate import GateConditions
 from tbot_bot.domain.market import Instrument
-from tbot_bot.domain.orders import Book, OrderRole, client_order_id
 from tbot_bot.domain.time import to_rfc3339
 from tbot_bot.domain.trades import Trade
 from tbot_bot.monitoring.log_book import LogBook
@@ -183,9 +182,11 @@ class Floor:
 
     def wire_trades(self) -> list[WireTrade]:
         """The open trades, for the bot to manage."""
-        return [self._wire_trade(trade) for trade in self.records.open_trades()]
+        trades = self.records.open_trades()
+        numbers = self.orders.numbers_of(trades)
+        return [self._wire_trade(trade, numbers[trade.trade_id] or 1) for trade in trades]
 
-    def _wire_trade(self, trade: Trade) -> WireTrade:
+    def _wire_trade(self, trade: Trade, number: int) -> WireTrade:
         return WireTrade(
             trade_id=trade.trade_id,
             symbol=trade.symbol,
@@ -195,24 +196,15 @@ class Floor:
             entry_price=str(trade.entry_price),
             stop_price=text_or_none(trade.stop_price),
             target_price=text_or_none(trade.target_price),
-            number=self.orders.number_of(trade) or 1,
+            number=number,
             session_day=trade.session_day.isoformat(),
             opened_at=to_rfc3339(trade.opened_at),
         )
 
     def counts(self, day: date) -> dict[str, int]:
         """How many entries of each strategy and symbol are on record for a day, by `day/strategy/symbol`."""
-        found: dict[str, int] = {}
-        for strategy in (one.name for one in STRATEGIES):
-            for symbol in self.instruments():
-                number = 0
-                while self.records.order(
-                    client_order_id(Book.STRATEGY, strategy, symbol, day, number + 1, OrderRole.ENTRY)
-                ):
-                    number += 1
-                if number:
-                    found[f"{day.isoformat()}/{strategy}/{symbol}"] = number
-        return found
+        found = self.orders.entry_counts(day, (one.name for one in STRATEGIES), self.instruments())
+        return {f"{day.isoformat()}/{strategy}/{symbol}": number for (strategy, symbol), number in found.items()}
 
     def instruments(self) -> dict[str, Instrument]:
         """What can be traded, asked of the broker once."""

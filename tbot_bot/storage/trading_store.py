@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from datetime import date, datetime
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import Connection, text
@@ -13,7 +14,7 @@ from tbot_bot.domain.canonical import canonical_json
 from tbot_bot.domain.entries import Page
 from tbot_bot.domain.money import UNITS_MAX, Money, Price, Quantity
 from tbot_bot.domain.order_facts import execution_facts, execution_from_facts, request_facts, request_from_facts
-from tbot_bot.domain.orders import Book, Execution, Order, OrderRole, OrderStatus, Side
+from tbot_bot.domain.orders import Book, Execution, Order, OrderRequest, OrderRole, OrderStatus, Side
 from tbot_bot.domain.positions import Lot, Match, Position
 from tbot_bot.domain.time import from_micros, to_micros
 from tbot_bot.domain.trades import AppliedExecution, OrderRecord, Outcome, Trade
@@ -282,8 +283,14 @@ def _order_changes(record: OrderRecord) -> dict[str, Any]:
     }
 
 
+@lru_cache(maxsize=4096)
+def _request(facts: str) -> OrderRequest:
+    """A request as it was written; it never changes, and working orders are read for each new one."""
+    return request_from_facts(json.loads(facts))
+
+
 def _order(row: Any) -> OrderRecord:
-    request = request_from_facts(json.loads(row.request))
+    request = _request(row.request)
     order = Order(
         client_order_id=row.client_order_id,
         broker_order_id=row.broker_order_id,

@@ -61,7 +61,8 @@ class Context(Generic[P, F]):
 
     def entry_bars(self) -> Iterator[Bar]:
         """The bars that a trade may be entered on: of a candidate that had none in this session."""
-        return (bar for symbol, bar in self.bars.items() if symbol in self.candidates - self.taken)
+        free = self.candidates - self.taken
+        return (bar for symbol, bar in self.bars.items() if symbol in free)
 
 
 class Strategy(Protocol[P, F]):

@@ -186,6 +186,8 @@ def _breakout(context: OpenContext, bar: Bar) -> Signal | None:
     """The trade that this bar opens, None when it closed inside the range; raises FilteredError against a breakout."""
     params, features = context.params, context.features[bar.symbol]
     low, high = _sane_range(features, params)
+    if low <= bar.close <= high:
+        return None
     buffer = (high - low) * params.OPEN_BREAKOUT_BUFFER
     if bar.close > high + buffer:
         side, edge, direction = Side.BUY, high, "above"
@@ -209,11 +211,11 @@ def _sane_range(features: OpenFeatures, params: OpenParameters) -> tuple[Price, 
             "range", f"the opening range has {features.opening.bars} of {params.OPEN_ANALYSIS_MINUTES} minutes"
         )
     low, high = edges
-    share = (high - low).decimal / high.decimal
-    if not params.OPEN_RANGE_MIN <= share <= params.OPEN_RANGE_MAX:
+    width, whole = (high - low).units, high.units
+    if not params.OPEN_RANGE_MIN * whole <= width <= params.OPEN_RANGE_MAX * whole:
         raise FilteredError(
             "range",
-            f"the opening range {low} to {high} is {share:.4f} of the price, "
+            f"the opening range {low} to {high} is {Decimal(width) / whole:.4f} of the price, "
             f"outside {params.OPEN_RANGE_MIN} to {params.OPEN_RANGE_MAX}",
         )
     return low, high

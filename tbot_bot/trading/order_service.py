@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from datetime import date
+from itertools import product
 from threading import Lock
 
 from tbot_bot.domain.gate import GateConditions, GateFacts, WorkingOrder, judge_closing, judge_intent
@@ -13,7 +16,7 @@ from tbot_bot.domain.money import Quantity
 from tbot_bot.domain.orders import Book, Execution, Order, OrderRole, OrderStatus, client_order_id
 from tbot_bot.domain.time import Clock, exchange_day
 from tbot_bot.domain.trades import AppliedExecution, IntentConflictError, OrderRecord, Trade, UnknownOrderError
-from tbot_bot.domain.trading_port import TradingStore
+from tbot_bot.domain.trading_port import TradingStore, TradingUnit
 from tbot_bot.trading.trade_logger import TradeLogger
 
 _log = logging.getLogger(__name__)
@@ -102,12 +105,21 @@ class OrderService:
 
     def number_of(self, trade: Trade) -> int | None:
         """The number in the client order id of the trade's entry; None if the entry is not on record."""
-        number = 1
-        while (record := self.records.order(_entry_id(trade, number))) is not None:
-            if record.trade_id == trade.trade_id:
-                return number
-            number += 1
-        return None
+        return self.numbers_of([trade])[trade.trade_id]
+
+    def numbers_of(self, trades: Sequence[Trade]) -> dict[str, int | None]:
+        """The same for several trades at one moment, by trade."""
+        with self._store.snapshot() as unit:
+            return {trade.trade_id: _number_of(unit, trade) for trade in trades}
+
+    def entry_counts(self, day: date, strategies: Iterable[str], symbols: Iterable[str]) -> Counter[tuple[str, str]]:
+        """How many entries are on record for a session, by strategy and symbol."""
+        found: Counter[tuple[str, str]] = Counter()
+        with self._store.snapshot() as unit:
+            for strategy, symbol in product(strategies, symbols):
+                while unit.orders.order(_entry_id(strategy, symbol, day, found[strategy, symbol] + 1)):
+                    found[strategy, symbol] += 1
+        return found
 
     def _accept(self, intent: OrderIntent, judge: Judge) -> str | None:
         with self._accepting:
@@ -153,5 +165,14 @@ def _working(record: OrderRecord) -> WorkingOrder:
     )
 
 
-def _entry_id(trade: Trade, number: int) -> str:
-    return client_order_id(Book.STRATEGY, trade.strategy, trade.symbol, trade.session_day, number, OrderRole.ENTRY)
+def _number_of(unit: TradingUnit, trade: Trade) -> int | None:
+    number = 1
+    while record := unit.orders.order(_entry_id(trade.strategy, trade.symbol, trade.session_day, number)):
+        if record.trade_id == trade.trade_id:
+            return number
+        number += 1
+    return None
+
+
+def _entry_id(strategy: str, symbol: str, day: date, number: int) -> str:
+    return client_order_id(Book.STRATEGY, strategy, symbol, day, number, OrderRole.ENTRY)
