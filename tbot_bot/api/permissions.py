@@ -33,6 +33,7 @@ class Permission(StrEnum):
     TRADING_CONTROL = "trading.control"  # start, pause, resume, stop, kill
     SYSTEM_RESET = "system.reset"  # leave error, reset the kill switch, sign residuals
     BACKUPS_MANAGE = "backups.manage"  # list, make, verify, restore and purge backups
+    AUDIT_VIEW = "audit.view"  # read, verify and export the audit trail; read the journal
 
 
 _P = Permission
@@ -43,7 +44,7 @@ _EVERYONE = frozenset(
 ROLE_PERMISSIONS: dict[Role, frozenset[Permission]] = {
     Role.ADMIN: frozenset(_P) - {_P.SETUP},
     Role.OPERATOR: _EVERYONE | {_P.TRADING_CONTROL},
-    Role.AUDITOR: _EVERYONE,
+    Role.AUDITOR: _EVERYONE | {_P.AUDIT_VIEW},
     Role.VIEWER: _EVERYONE,
 }
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from pydantic import Field
 
-from tbot_bot.api import backups, configuration, control, logs, sessions, setup, status, trades
+from tbot_bot.api import audit, backups, configuration, control, logs, sessions, setup, status, trades
 from tbot_bot.api.model import Message, Nothing
 from tbot_bot.api.permissions import Permission
 from tbot_bot.domain.lifecycle import CLOSING, PHASES, Phase, State
@@ -149,6 +149,9 @@ _TABLE = (
     Verb("backups.preview", Permission.BACKUPS_MANAGE, _RESTORABLE, backups.AskRestore, backups.RestorePreview),
     Verb("backups.restore", Permission.BACKUPS_MANAGE, _RESTORABLE, backups.Restore, backups.Restored, True),
     Verb("backups.purge", Permission.BACKUPS_MANAGE, _LIVE, backups.Purge, backups.Purged, True),
+    # the audit trail
+    Verb("audit.list", Permission.AUDIT_VIEW, _LIVE, audit.AskAudit, audit.AuditPage),
+    Verb("audit.record", Permission.AUDIT_VIEW, _LIVE, audit.AskAuditRecord, audit.AuditRecord),
     # the recovery desk: answered where the home could not be opened, and nowhere else
     Verb("recovery.view", Permission.SETUP, _ERROR, Nothing, backups.RecoveryView),
     Verb("recovery.verify", Permission.SETUP, _ERROR, backups.AskBackup, backups.Backup),

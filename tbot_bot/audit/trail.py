@@ -221,12 +221,17 @@ class AuditTrail:
 
     def hash_of(self, seq: int) -> bytes:
         """The hash of entry `seq`, empty if it is not there."""
-        rows = self._store.rows(seq - 1, 1)
-        return rows[0].hash if rows and rows[0].seq == seq else b""
+        row = self._row(seq)
+        return row.hash if row else b""
 
     def holds(self, seq: int, entry_hash: bytes) -> bool:
         """Whether entry `seq` is there with this hash."""
         return self.hash_of(seq) == entry_hash
+
+    def record_at(self, seq: int) -> AuditRecord | None:
+        """The record in that place; None if there is none."""
+        row = self._row(seq)
+        return record_of(row) if row else None
 
     def last(
         self, *, verb: str | None = None, phase: str | None = None, request_id: str | None = None
@@ -241,6 +246,10 @@ class AuditTrail:
         rows = self._store.newest(where, before, limit + 1)
         shown = rows[:limit]
         return AuditPage(tuple(map(record_of, shown)), shown[-1].seq if len(rows) > limit else None)
+
+    def _row(self, seq: int) -> AuditRow | None:
+        rows = self._store.rows(seq - 1, 1)
+        return rows[0] if rows and rows[0].seq == seq else None
 
     def _append(self, build: Callable[[Head], Addition]) -> Addition:
         def checked(head: Head) -> Addition:

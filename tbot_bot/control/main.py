@@ -41,6 +41,7 @@ from tbot_bot.control.requests import Requests
 from tbot_bot.control.status_source import StatusSource
 from tbot_bot.control.system_api import Caller, SystemApi
 from tbot_bot.control.unsealer import Unsealer
+from tbot_bot.control.verbs_audit import AuditVerbs
 from tbot_bot.control.verbs_backups import BackupVerbs
 from tbot_bot.control.verbs_configuration import ConfigurationVerbs
 from tbot_bot.control.verbs_control import START as START_VERB
@@ -322,7 +323,8 @@ class Runner:
         sessions = SessionVerbs(self._foundation, unsealer)
         backups = BackupVerbs(self._foundation, self._backups, self._restores)
         configuration = ConfigurationVerbs(self._foundation, self._open_floor, unsealer)
-        verbs = (setup, sessions, dashboard, control, configuration, backups)
+        audit = AuditVerbs(self._foundation)
+        verbs = (setup, sessions, dashboard, control, configuration, backups, audit)
         handlers = {name: handler for each in verbs for name, handler in each.handlers().items()}
         handlers |= closed_desk()
         judge = CallJudge(self._foundation, self._lifecycle)

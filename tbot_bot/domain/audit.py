@@ -136,6 +136,7 @@ class AuditFilter:
     actor: str | None = None
     verb: str | None = None
     phase: AuditPhase | None = None
+    result: AuditResult | None = None
     request_id: str | None = None
     target: str | None = None
     since: datetime | None = None

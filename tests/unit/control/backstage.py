@@ -140,7 +140,7 @@ class Backstage:
         return [record.entry for record in self.foundation.audit.page(AuditFilter(verb=verb)).items]
 
 
-def call(handlers: Mapping[str, Handler], verb: str, caller: Caller, **params: object) -> Any:
+def call(handlers: Mapping[str, Handler], verb: str, caller: Caller, /, **params: object) -> Any:
     """Answer a verb as the system API does once the caller was judged."""
     return handlers[verb](caller, VERBS[verb].request.model_validate(params))
 

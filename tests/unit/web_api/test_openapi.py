@@ -36,7 +36,7 @@ PAGES_UNDER_API = {"/api/docs"}
 _ANSWERS_PROGRAMS = re.compile(r"\bjsonify\(|\b_?json(_answer)?\(|application/json|text/plain; version")
 #: A place in a rule; its converter may say what it takes.
 _PLACE = re.compile(r"<(?:\w+(?:\([^)]*\))?:)?(\w+)>")
-PLACES = {"category": "smtp", "act": "pause", "trade_id": "T-20101119-0008", "name": "open.log"}
+PLACES = {"category": "smtp", "act": "pause", "trade_id": "T-20101119-0008", "name": "open.log", "seq": "7"}
 TEXTS = {
     "cursor": "10",
     "symbol": "SPY",
@@ -45,6 +45,8 @@ TEXTS = {
     "level": "info",
     "text": "order",
     "file": "7",
+    "since": "2026-11-22T07:00:00Z",
+    "until": "2026-11-22T08:00:00Z",
 }
 
 

@@ -12,7 +12,7 @@ from tbot_bot.api.control import Act
 from tbot_bot.api.errors import ApiError
 from tbot_bot.api.status import ApiHealth, BotStatus, CacheStatus, Compliance, Severity, StatusDocument, Summary
 from tbot_bot.domain.time import to_rfc3339
-from tests.unit.web_dashboard import canned_backups
+from tests.unit.web_dashboard import canned_audit, canned_backups
 
 MARKET_TIME = datetime(2010, 11, 22, 15, 2, 11, tzinfo=UTC)
 AS_OF = datetime(2026, 11, 22, 14, 2, 11, tzinfo=UTC)
@@ -279,16 +279,20 @@ def answers() -> Answers:
         end = start + asked.limit
         return trades.TradePage(items=found[start:end], next=str(end) if end < len(found) else None)
 
-    return {
-        "status.document": lambda *_: document(),
-        "status.equity": lambda *_: equity(),
-        "status.days": lambda *_: days(),
-        "trades.open": lambda *_: trades.TradePage(items=open_trades()),
-        "trades.closed": page,
-        "trades.no_trades": lambda _caller, asked: no_trades(asked),
-        "trades.detail": lambda *_: detail(),
-        "logs.names": lambda *_: LOG_NAMES,
-        "logs.read": lambda _caller, asked: log_page(asked, lines),
-        "control.state": lambda *_: control_state(),
-        "control.preview": lambda _caller, asked: preview(asked.act),
-    } | canned_backups.answers()
+    return (
+        {
+            "status.document": lambda *_: document(),
+            "status.equity": lambda *_: equity(),
+            "status.days": lambda *_: days(),
+            "trades.open": lambda *_: trades.TradePage(items=open_trades()),
+            "trades.closed": page,
+            "trades.no_trades": lambda _caller, asked: no_trades(asked),
+            "trades.detail": lambda *_: detail(),
+            "logs.names": lambda *_: LOG_NAMES,
+            "logs.read": lambda _caller, asked: log_page(asked, lines),
+            "control.state": lambda *_: control_state(),
+            "control.preview": lambda _caller, asked: preview(asked.act),
+        }
+        | canned_backups.answers()
+        | canned_audit.answers()
+    )

@@ -1,0 +1,82 @@
+"""The audit trail as an auditor reads it: who did what, when, from where, and how it went."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, field_validator
+
+from tbot_bot.api.model import Message, Page
+from tbot_bot.domain.time import from_rfc3339, to_rfc3339
+
+
+class AuditItem(Message):
+    """One record in a list."""
+
+    seq: int = Field(description="Its place in the chain, from 1.")
+    at: str = Field(description="When it was recorded, UTC.")
+    actor: str = Field(description="Who did it: a person, or the part of the system.")
+    role: str = Field(description="The role of that person then; empty for the system.")
+    verb: str = Field(description="What was done.")
+    phase: Literal["intent", "outcome", "event"] = Field(
+        description="Recorded before the act, after it, or as something that just happened."
+    )
+    target: str = Field(description="What it was done to.")
+    result: str = Field(description="ok, refused or failed; empty for an intent.")
+    reason: str = Field(description="Why it ended so, or why it was done.")
+    request_id: str = Field(description="The request that it belongs to; intent and outcome carry the same.")
+
+
+class AuditPage(Page):
+    """Records, newest first."""
+
+    items: list[AuditItem] = Field(description="The records.")
+
+
+class AuditQuery(Message):
+    """Which records; what is not given does not restrict."""
+
+    actor: str | None = Field(default=None, max_length=100, description="Only what this person or part did.")
+    verb: str | None = Field(default=None, max_length=100, description="Only this act.")
+    phase: Literal["intent", "outcome", "event"] | None = Field(default=None, description="Only records of this kind.")
+    result: Literal["ok", "refused", "failed"] | None = Field(default=None, description="Only what ended so.")
+    target: str | None = Field(
+        default=None, max_length=200, description="Only what was done to a thing with this in its name."
+    )
+    request_id: str | None = Field(default=None, max_length=64, description="Only what belongs to this request.")
+    since: str | None = Field(default=None, description="Only from this moment on, RFC 3339.")
+    until: str | None = Field(default=None, description="Only before this moment, RFC 3339.")
+
+    @field_validator("since", "until")
+    @classmethod
+    def _is_a_moment(cls, value: str | None) -> str | None:
+        return None if value is None else to_rfc3339(from_rfc3339(value))
+
+
+class AskAudit(AuditQuery):
+    """A page of the records that match."""
+
+    cursor: str | None = Field(default=None, pattern=r"^[0-9]{1,18}$", description="Where the page before ended.")
+    limit: int = Field(default=50, ge=1, le=500, description="Most records on the page.")
+
+
+class AskAuditRecord(Message):
+    """One record by its place in the chain."""
+
+    seq: int = Field(ge=1, description="Its place in the chain.")
+
+
+class AuditRecord(Message):
+    """One record whole, and what else belongs to its request, oldest first. No secret ever stands in it."""
+
+    item: AuditItem = Field(description="What the list shows of it.")
+    session: str = Field(description="Handle of the session it was done in, never its id.")
+    address: str = Field(description="The address it came from.")
+    generation: int | None = Field(description="Generation of keys and secrets; null where it was not told.")
+    state: str = Field(description="State of the bot.")
+    before: dict[str, object] | None = Field(description="What stood before; null where nothing was changed.")
+    after: dict[str, object] | None = Field(description="What stands since; null where nothing was changed.")
+    detail: dict[str, object] = Field(description="Further facts by name.")
+    versions: dict[str, int] = Field(description="Changes that each sealed database had seen.")
+    hash: str = Field(description="Covers this record and all before it, in hexadecimal.")
+    related: list[AuditItem] = Field(description="All records of the same request, this one among them, oldest first.")

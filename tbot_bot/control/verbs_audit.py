@@ -1,0 +1,100 @@
+"""Verbs of the audit trail: list it, read one record."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from tbot_bot.api.audit import AskAudit, AskAuditRecord, AuditItem, AuditPage, AuditQuery
+from tbot_bot.api.audit import AuditRecord as Shown
+from tbot_bot.api.errors import ApiError
+from tbot_bot.api.wire import text_or_none
+from tbot_bot.control.foundation import Foundation
+from tbot_bot.control.system_api import Caller, Handler
+from tbot_bot.domain.audit import AuditFilter, AuditPhase, AuditRecord, AuditResult
+from tbot_bot.domain.time import from_rfc3339, to_rfc3339
+
+#: A request leaves a few records; no page is to grow without end.
+_RELATED = 100
+
+
+class AuditVerbs:
+    """The handlers."""
+
+    def __init__(self, foundation: Foundation) -> None:
+        self._audit = foundation.audit
+
+    def handlers(self) -> Mapping[str, Handler]:
+        """The verbs answered here."""
+        return {"audit.list": self._list, "audit.record": self._record}
+
+    def _list(self, _caller: Caller, asked: AskAudit) -> AuditPage:
+        before = int(asked.cursor) if asked.cursor else None
+        page = self._audit.page(filter_of(asked), before=before, limit=asked.limit)
+        return AuditPage(items=[_item(one) for one in page.items], next=text_or_none(page.next))
+
+    def _record(self, _caller: Caller, asked: AskAuditRecord) -> Shown:
+        record = self._audit.record_at(asked.seq)
+        if record is None:
+            raise ApiError.of(
+                404, "no_such_record", "There is no such record", f"Entry {asked.seq}.", "Go back to the list."
+            )
+        return self._whole(record)
+
+    def _whole(self, record: AuditRecord) -> Shown:
+        entry = record.entry
+        related = [record]
+        if entry.request_id:
+            same = self._audit.page(AuditFilter(request_id=entry.request_id), limit=_RELATED)
+            related = list(reversed(same.items))
+        return Shown(
+            item=_item(record),
+            session=entry.session,
+            address=entry.address,
+            generation=entry.generation,
+            state=entry.state,
+            before=_plain(entry.before),
+            after=_plain(entry.after),
+            detail=dict(entry.detail),
+            versions=dict(entry.versions),
+            hash=record.hash.hex(),
+            related=[_item(one) for one in related],
+        )
+
+
+def filter_of(asked: AuditQuery) -> AuditFilter:
+    """What was asked for, in the words of the trail."""
+    return AuditFilter(
+        actor=asked.actor,
+        verb=asked.verb,
+        phase=AuditPhase(asked.phase) if asked.phase else None,
+        result=AuditResult(asked.result) if asked.result else None,
+        request_id=asked.request_id,
+        target=asked.target,
+        since=_moment(asked.since),
+        until=_moment(asked.until),
+    )
+
+
+def _item(record: AuditRecord) -> AuditItem:
+    entry = record.entry
+    return AuditItem(
+        seq=record.seq,
+        at=to_rfc3339(entry.at),
+        actor=entry.actor,
+        role=entry.role,
+        verb=entry.verb,
+        phase=entry.phase.value,
+        target=entry.target,
+        result=entry.result,
+        reason=entry.reason,
+        request_id=entry.request_id,
+    )
+
+
+def _plain(values: Mapping[str, object] | None) -> dict[str, object] | None:
+    return None if values is None else dict(values)
+
+
+def _moment(text: str | None) -> datetime | None:
+    return None if text is None else from_rfc3339(text)

@@ -1,0 +1,128 @@
+"""`/audit/`: who did what, when, from where, and how it went."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from urllib.parse import urlencode
+
+from flask import Blueprint, Response, render_template, request
+
+from tbot_bot.api.audit import AskAudit, AskAuditRecord, AuditPage, AuditQuery, AuditRecord
+from tbot_bot.api.errors import ApiError, Problem
+from tbot_bot.api.lifecycle import Phase
+from tbot_bot.api.permissions import Permission
+from tbot_web.support import audit_view
+from tbot_web.support.openapi import documented
+from tbot_web.support.page import CHECK, Page
+from tbot_web.support.requests import whole_number
+from tbot_web.support.runner_client import runner
+from tbot_web.support.utils_web import Answer, attempt, failed_panel, json_answer, message_of
+
+PAGE = Page(
+    slug="audit",
+    title="Audit",
+    purpose="Who did what, when, from where, and how it went.",
+    prefix="/audit",
+    permission=Permission.AUDIT_VIEW,
+    phases=frozenset({Phase.MAIN}),
+    group=CHECK,
+    shortcut="u",
+    panel=True,
+    place=30,
+)
+blueprint = Blueprint("audit", __name__)
+
+_PAGE, _PAGE_MAX = 50, 500
+#: What a field of the form for a moment holds: a day and a minute without a zone, which is UTC here.
+_MINUTE = re.compile(r"(\d{4}-\d\d-\d\d)(?:T(\d\d:\d\d)(:\d\d)?)?")
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """What the address says to show."""
+
+    query: AuditQuery
+    cursor: str | None
+
+    @classmethod
+    def of_request(cls) -> Filter:
+        """Read the query; what cannot be a filter is refused with what is allowed."""
+        asked = {name: value.strip() for name, value in request.args.items() if value.strip()}
+        wanted = {name: _moment(value) for name, value in asked.items() if name in AuditQuery.model_fields}
+        return cls(message_of(AuditQuery, wanted), asked.get("cursor"))
+
+    @property
+    def narrows(self) -> bool:
+        """Whether it leaves anything out."""
+        return bool(self._given())
+
+    def minute(self, name: str) -> str:
+        """A moment as its field in the form holds it."""
+        return str(self._given().get(name, ""))[:16]
+
+    def address(self, path: str = "", **changed: str | None) -> str:
+        """The page's address with this filter, changed so."""
+        parts = self._given() | changed
+        query = urlencode({name: value for name, value in parts.items() if value})
+        return f"{PAGE.prefix}/{path}{'?' if query else ''}{query}"
+
+    def page(self, limit: int) -> AskAudit:
+        """What to ask the runner."""
+        return message_of(AskAudit, self._given() | {"cursor": self.cursor, "limit": limit})
+
+    def _given(self) -> dict[str, str | None]:
+        return self.query.model_dump(exclude_none=True)
+
+
+@blueprint.get("/")
+def show() -> Answer:
+    """The panel."""
+    chosen = attempt(Filter.of_request)
+    if isinstance(chosen, Problem):
+        return failed_panel(PAGE, chosen)
+    found = attempt(lambda: _list(chosen, _PAGE))
+    if isinstance(found, Problem):
+        return failed_panel(PAGE, found)
+    return render_template("audit.html", page=PAGE, chosen=chosen, view=audit_view, found=found)
+
+
+@blueprint.get("/<int:seq>")
+def detail(seq: int) -> Answer:
+    """One record, and what else belongs to its request."""
+    found = attempt(lambda: _record(seq))
+    if isinstance(found, Problem):
+        return failed_panel(PAGE, found)
+    return render_template("audit_record.html", page=PAGE, view=audit_view, record=found)
+
+
+@blueprint.get("/api")
+@documented("Records of the audit trail, newest first.", answer=AuditPage, address=AskAudit)
+def rows() -> Response:
+    """Records, newest first."""
+    return json_answer(_list(Filter.of_request(), whole_number("limit", _PAGE, 1, _PAGE_MAX)))
+
+
+@blueprint.get("/api/<int:seq>")
+@documented("One record whole, with all others of its request.", answer=AuditRecord, address=AskAuditRecord)
+def one(seq: int) -> Response:
+    """One record."""
+    return json_answer(_record(seq))
+
+
+def _list(chosen: Filter, limit: int) -> AuditPage:
+    found: AuditPage = runner().call("audit.list", chosen.page(limit))
+    return found
+
+
+def _record(seq: int) -> AuditRecord:
+    if seq < 1 or seq > 10**18:
+        raise ApiError.of(404, "no_such_record", "There is no such record", next_step="Go back to the list.")
+    found: AuditRecord = runner().call("audit.record", AskAuditRecord(seq=seq))
+    return found
+
+
+def _moment(value: str) -> str:
+    """A day or a minute as a moment in UTC; anything else stays as it is."""
+    found = _MINUTE.fullmatch(value)
+    return f"{found[1]}T{found[2] or '00:00'}{found[3] or ':00'}Z" if found else value

@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+
+from tbot_bot.api.audit import AskAudit, AuditPage
+from tbot_bot.api.permissions import Role
+from tbot_web.support import audit_view
+from tests.unit.web.canned import CannedRunner
+from tests.unit.web.pages import Browser
+from tests.unit.web_dashboard.canned_audit import CHANGE, COUNT
+
+
+def asked(runner: CannedRunner) -> Any:
+    return next(params for name, _, params in reversed(runner.calls) if name == "audit.list")
+
+
+def links(page: str) -> list[int]:
+    return [int(seq) for seq in re.findall(r'href="/audit/(\d+)"', page)]
+
+
+@pytest.mark.parametrize(("role", "status"), [("admin", 200), ("auditor", 200), ("operator", 403), ("viewer", 403)])
+def test_administrators_and_auditors_read_it(runner: CannedRunner, web: Any, role: str, status: int) -> None:
+    browser = web.browser(tbot_session=runner.sign_in(Role(role)))
+    for address in ("/audit/", "/audit/7", "/audit/api", "/audit/api/7"):
+        assert browser.get(address).status_code == status, address
+    assert ('data-panel="audit"' in browser.get("/").text) is (status == 200)
+
+
+def test_the_newest_come_first_and_older_ones_by_pages(admin: Browser) -> None:
+    page = admin.get("/audit/").text
+    assert links(page) == list(range(COUNT, COUNT - 50, -1))
+    older = re.findall(r'href="(/audit/\?cursor=\d+)"', page)
+    assert links(admin.get(older[0]).text)[:1] == [COUNT - 50]
+    first = AuditPage.model_validate_json(admin.poll("/audit/api?limit=2").content)
+    assert ([one.seq for one in first.items], first.next) == ([COUNT, COUNT - 1], str(COUNT - 1))
+
+
+def test_each_end_has_its_mark_and_word(admin: Browser) -> None:
+    page = admin.get("/audit/").text
+    for kind, word in (("ok", "ok"), ("warn", "refused"), ("bad", "failed")):
+        assert re.search(rf'class="mark mark-{kind}".*?<span>{word}</span>', page, re.DOTALL)
+    assert ">asked</span>" in page
+
+
+def test_the_filter_stands_in_the_address_and_goes_along(runner: CannedRunner, admin: Browser) -> None:
+    query = "actor=runner&verb=lifecycle.move&phase=event&result=ok&target=id&since=2026-11-22T07:00&until=2026-11-23"
+    page = admin.get(f"/audit/?{query}").text
+    assert asked(runner) == AskAudit(
+        actor="runner", verb="lifecycle.move", phase="event", result="ok", target="id",
+        since="2026-11-22T07:00:00Z", until="2026-11-23T00:00:00Z", limit=50,
+    )  # fmt: skip
+    for shown in ('value="runner"', 'value="2026-11-22T07:00"', 'value="2026-11-23T00:00"', "Show all"):
+        assert shown in page
+    older = re.findall(r'href="/audit/(\?[^"]*cursor=[^"]*)"', page)[0].replace("&amp;", "&")
+    admin.get("/audit/" + older)
+    assert asked(runner).model_dump(exclude={"cursor"}) == AskAudit.model_validate(
+        {"actor": "runner", "verb": "lifecycle.move", "phase": "event", "result": "ok", "target": "id",
+         "since": "2026-11-22T07:00:00Z", "until": "2026-11-23T00:00:00Z", "limit": 50}
+    ).model_dump(exclude={"cursor"})  # fmt: skip
+    assert "No record matches" in admin.get("/audit/?actor=nobody").text
+
+
+@pytest.mark.parametrize(
+    "query", ["since=yesterday", "until=2026-13-01", "phase=before", "result=good", "cursor=-1", "limit=0"]
+)
+def test_what_cannot_be_a_filter_is_refused(admin: Browser, query: str) -> None:
+    assert admin.poll(f"/audit/api?{query}").status_code == 400
+
+
+def test_a_change_is_shown_side_by_side_with_its_intent(admin: Browser) -> None:
+    page = admin.get(f"/audit/{COUNT}").text
+    assert "<del>mail.example.org</del>" in page
+    assert "<ins>&lt;b&gt;relay&lt;/b&gt;</ins>" in page
+    assert '<span class="muted">same</span>' in page
+    assert links(page) == [COUNT - 1]
+    assert f'href="/audit/?request_id={CHANGE}"' in page
+    for shown in ("192.0.2.7", "the old host is switched off", "5f" * 32, "state idle"):
+        assert shown in page
+    assert "What it changed stands in its outcome" in admin.get(f"/audit/{COUNT - 1}").text
+    assert "It belongs to no request" in admin.get("/audit/5").text
+
+
+def test_a_record_that_is_not_there(admin: Browser) -> None:
+    for seq in (COUNT + 1, 0, 10**30):
+        assert admin.get(f"/audit/{seq}").status_code == 404
+
+
+def test_changes_are_told_field_by_field() -> None:
+    found = audit_view.changes({"a": "1", "b": {"c": 1, "d": []}, "e": "x"}, {"a": "1", "b": {"c": 2}, "f": None})
+    assert [(one.name, one.before, one.after) for one in found] == [
+        ("b.c", "1", "2"),
+        ("b.d", "[]", None),
+        ("e", "x", None),
+        ("f", None, "null"),
+        ("a", "1", "1"),
+    ]
+    assert audit_view.changes(None, None) == []
