@@ -20,12 +20,20 @@ class Category(StrEnum):
     IDENTITY = "bot_identity"
     BROKER = "broker"
     MAIL = "smtp"
+    NOTIFICATIONS = "notifications"
 
 
 #: A setting belongs to the first category whose prefix its name has.
-_PREFIXES = {"SIM_": Category.BROKER, "SMTP_": Category.MAIL, "": Category.IDENTITY}
+_PREFIXES = {
+    "SIM_": Category.BROKER,
+    "SMTP_": Category.MAIL,
+    "NOTIFY_": Category.NOTIFICATIONS,
+    "": Category.IDENTITY,
+}
+#: Came later than the others: a home may have been set up before there was such a category.
+ADDED_LATER = frozenset({Category.NOTIFICATIONS})
 #: What can be tested before it is saved.
-TESTABLE = frozenset({Category.BROKER, Category.MAIL})
+TESTABLE = frozenset({Category.BROKER, Category.MAIL, Category.NOTIFICATIONS})
 
 
 def category_of(name: str) -> Category:

@@ -25,8 +25,10 @@ from pydantic import (
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticCustomError
 
+from tbot_bot.api.web_address import address_problem
 from tbot_bot.domain.ids import BOT_ID, CODE, BotIdentity
 from tbot_bot.domain.money import to_decimal
+from tbot_bot.domain.notices import NoticeKind
 
 # Plain spellings only: no exponent, no underscore, no digits of other scripts, no more decimals than money has.
 _DECIMAL = re.compile(r"-?[0-9]{1,18}(?:\.[0-9]{1,8})?")
@@ -156,13 +158,21 @@ class Settings(BaseModel):
 
 _HOST = r"[A-Za-z0-9_](?:[A-Za-z0-9._-]{0,251}[A-Za-z0-9])?"
 _ADDRESS = r"[^@\s\x00-\x1f<>]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?"
+_KIND = "|".join(NoticeKind)
+_KINDS = rf"|(?:{_KIND})(?: *, *(?:{_KIND}))*"
+_KINDS_WORDS = f"some of {', '.join(NoticeKind)}, with commas between"
+#: A key that signs is no shorter.
+_SIGNING_KEY_LENGTH_MIN = 16
 _CODE_WORDS = "1 to 16 capital letters and digits, a letter first"
 _IDENTITY_STAYS = "It stands in every record and folder of this bot; another identity is another home."
 _MARKET_STAYS = "The market's books began with it; another market is another home."
 
 
+_WEB_ADDRESSES = ("NOTIFY_WEBHOOK_URL", "NOTIFY_HEARTBEAT_URL")
+
+
 class Configuration(Settings):
-    """The first-run form: who this bot is, which market it trades on, how it sends mail."""
+    """Who this bot is, which market it trades on, how it sends mail, and whom it tells of what happens."""
 
     ENTITY_CODE: Text = setting(
         "RIGD",
@@ -284,6 +294,48 @@ class Configuration(Settings):
         group="Mail",
         names={"starttls": "STARTTLS", "tls": "TLS from the start", "none": "None"},
     )
+    NOTIFY_MAIL_TO: Text = setting(
+        "",
+        title="Mail to",
+        help="Who gets notices by mail; leave empty for none. They go out through the mail server above.",
+        group="Notifications",
+        pattern=rf"|{_ADDRESS}(?: *, *{_ADDRESS}){{0,9}}",
+        allowed="up to 10 mail addresses with commas between",
+    )
+    NOTIFY_MAIL_WITHOUT: Text = setting(
+        NoticeKind.FAREWELL.value,
+        title="Not by mail",
+        help="Kinds of notices that are not mailed; every other kind is.",
+        group="Notifications",
+        pattern=_KINDS,
+        allowed=_KINDS_WORDS,
+    )
+    NOTIFY_WEBHOOK_URL: SecretStr = setting(
+        SecretStr(""),
+        title="Webhook address",
+        help="Gets each notice as JSON; https, or http on this machine. Redirects are not followed.",
+        group="Notifications",
+    )
+    NOTIFY_WEBHOOK_KEY: SecretStr = setting(
+        SecretStr(""),
+        title="Webhook key",
+        help="Signs each notice, so that the receiver knows it is ours; at least 16 characters.",
+        group="Notifications",
+    )
+    NOTIFY_WEBHOOK_WITHOUT: Text = setting(
+        NoticeKind.FAREWELL.value,
+        title="Not to the webhook",
+        help="Kinds of notices that the webhook does not get; it gets every other kind.",
+        group="Notifications",
+        pattern=_KINDS,
+        allowed=_KINDS_WORDS,
+    )
+    NOTIFY_HEARTBEAT_URL: SecretStr = setting(
+        SecretStr(""),
+        title="Heartbeat address",
+        help="Fetched every minute while all is well, so that a monitor elsewhere notices when it is not.",
+        group="Notifications",
+    )
 
     @property
     def identity(self) -> BotIdentity:
@@ -291,7 +343,7 @@ class Configuration(Settings):
         return BotIdentity(self.ENTITY_CODE, self.JURISDICTION_CODE, self.BROKER_CODE, self.BOT_ID)
 
     def conflicts(self) -> dict[str, str]:
-        """A replay needs its folder; mail is set up whole or not at all."""
+        """A replay needs its folder; mail and webhook are set up whole or not at all."""
         password = bool(self.SMTP_PASSWORD.get_secret_value())
         login = bool(self.SMTP_USER)
         checks = (
@@ -305,7 +357,18 @@ class Configuration(Settings):
             (login and not password, "SMTP_PASSWORD", "is needed, since a mail user is named"),
             (password and not login, "SMTP_USER", "is needed, since a mail password is given"),
         )
-        return {name: f"{_title(type(self), name)} {message}" for wrong, name, message in checks if wrong}
+        found = {name: message for wrong, name, message in checks if wrong} | self._webhook_conflicts()
+        return {name: f"{_title(type(self), name)} {message}" for name, message in found.items()}
+
+    def _webhook_conflicts(self) -> dict[str, str]:
+        addresses = {name: getattr(self, name).get_secret_value() for name in _WEB_ADDRESSES}
+        found = {name: problem for name, address in addresses.items() if (problem := address_problem(address))}
+        key, address = self.NOTIFY_WEBHOOK_KEY.get_secret_value(), addresses["NOTIFY_WEBHOOK_URL"]
+        if key and not address:
+            found["NOTIFY_WEBHOOK_URL"] = "is needed, since a webhook key is given"
+        elif address and len(key) < _SIGNING_KEY_LENGTH_MIN:
+            found["NOTIFY_WEBHOOK_KEY"] = f"must have at least {_SIGNING_KEY_LENGTH_MIN} characters"
+        return found
 
 
 S = TypeVar("S", bound=Settings)

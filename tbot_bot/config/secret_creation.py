@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from tbot_bot.api.configuration import Category, category_of
+from tbot_bot.api.configuration import ADDED_LATER, Category, category_of
 from tbot_bot.api.settings import Configuration, Settings
 from tbot_bot.api.trading_settings import TradingSettings
 from tbot_bot.domain.ids import BotIdentity
@@ -27,7 +27,8 @@ def create_secrets(configuration: Configuration, trading: TradingSettings) -> di
 
 def read_configuration(categories: Mapping[str, Mapping[str, Any]]) -> Configuration:
     """Return the configuration that `create_secrets` wrote; raises pydantic's ValidationError for anything else."""
-    whole = {name: value for category in Category for name, value in categories[category].items()}
+    present = [category for category in Category if category in categories or category not in ADDED_LATER]
+    whole = {name: value for category in present for name, value in categories[category].items()}
     return Configuration.model_validate(whole)
 
 

@@ -27,6 +27,7 @@ from tbot_bot.config.rotation import RotationError
 from tbot_bot.control.backups import Nightly, open_backups, open_restores
 from tbot_bot.control.clock import WallClock
 from tbot_bot.control.conductor import Conductor
+from tbot_bot.control.configured_routes import open_postman
 from tbot_bot.control.damage import LEDGER, HomeDamagedError, Inspection
 from tbot_bot.control.exit_codes import START_AGAIN, UNHELPABLE
 from tbot_bot.control.flags import PROVISION, START, STOP, Flag, FlagFolder
@@ -61,6 +62,7 @@ from tbot_bot.trading.kill_switch import KillSwitchError
 
 log = structlog.get_logger("runner")
 TICK_S = 0.1
+POSTMAN_STOP_S = 2.0
 STATUS_EVERY_S = 1.0
 HEAL_EVERY_S = 1.0
 PASSWORD_COST = 12
@@ -103,6 +105,7 @@ class Runner:
         )
         self._restores = open_restores(self._foundation, self._backups, self._start_again)
         self._notices = self._foundation.notices
+        self._postman = open_postman(self._foundation)
         self._nightly = Nightly(
             self._backups, lambda: self._lifecycle.state not in _NOTHING_TO_KEEP, self._backup_failed
         )
@@ -133,6 +136,7 @@ class Runner:
         self._api.prepare()
         threading.Thread(target=self._api.serve, name="system-api", daemon=True).start()
         self._nightly.start()
+        self._postman.start()
         try:
             while not self._stopping.wait(TICK_S):
                 self._tick()
@@ -270,6 +274,7 @@ class Runner:
             self._watch.look()
             self._attempt(self._foundation.chain.remember)
         finally:
+            self._postman.stop(POSTMAN_STOP_S)
             self._api.stop()  # its threads would keep a process alive that does nothing
             self._foundation.close()
 

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from tbot_bot.api.configuration import (
@@ -42,6 +43,7 @@ from tbot_bot.control.unsealer import Unsealer
 from tbot_bot.domain.audit import AuditFilter, AuditPhase, AuditRecord, AuditResult
 from tbot_bot.domain.time import to_rfc3339
 from tbot_bot.monitoring.mail import MailError, MailServer, try_login
+from tbot_bot.monitoring.routes import routes_of, try_routes
 from tbot_bot.storage.manifest import Manifest, Written
 
 CHANGE = "configuration.change"
@@ -55,6 +57,7 @@ _EMPTY = "empty"
 _FOLLOWS = {
     Category.BROKER: "The market and the bot are started again with these values.",
     Category.MAIL: "The next mail is sent with these values.",
+    Category.NOTIFICATIONS: "The next notice goes out with these values.",
 }
 
 
@@ -68,7 +71,8 @@ class _Present:
     contents: Mapping[str, Mapping[str, Any]]
 
     def written(self, category: Category) -> Written:
-        return self.manifest.written[category]
+        """When the category was last changed; one that is not there yet is as old as the bot."""
+        return self.manifest.written.get(category) or self.manifest.written[Category.IDENTITY]
 
 
 class ConfigurationVerbs:
@@ -132,7 +136,7 @@ class ConfigurationVerbs:
         self, caller: Caller, category: Category, present: _Present, made: Configuration, found: list[FieldChange]
     ) -> int:
         def change(contents: Mapping[str, Mapping[str, Any]]) -> Mapping[str, Mapping[str, Any]]:
-            if any(contents[one] != present.contents[one] for one in Category):
+            if any(contents.get(one) != present.contents.get(one) for one in Category):
                 raise self._moved(category)
             return write_configuration(contents, made)
 
@@ -177,7 +181,7 @@ class ConfigurationVerbs:
                 409, "test_under_way", "Another test is under way", "", "Wait for its result, then test again."
             )
         try:
-            ok, detail = _tried(asked.category, made)
+            ok, detail = _tried(asked.category, made, self._foundation.clock.now())
         finally:
             self._testing.release()
         result = ConnectionTest(ok=ok, detail=detail, at=to_rfc3339(self._foundation.clock.now()), by=caller.actor)
@@ -283,7 +287,7 @@ class ConfigurationVerbs:
         )
 
 
-def _tried(category: Category, made: Configuration) -> tuple[bool, str]:
+def _tried(category: Category, made: Configuration, now: datetime) -> tuple[bool, str]:
     """Whether what is configured can be used, and what was found."""
     if category is Category.MAIL and made.SMTP_HOST:
         password = made.SMTP_PASSWORD.get_secret_value()
@@ -294,8 +298,13 @@ def _tried(category: Category, made: Configuration) -> tuple[bool, str]:
             return False, str(error)
     if category is Category.BROKER and made.SIM_FEED == "replay":
         return replay_words(made.SIM_REPLAY_DIR)
+    if category is Category.NOTIFICATIONS and (routes := routes_of(made)):
+        return try_routes(routes, now)
     raise ApiError.of(
-        422, "nothing_to_test", "There is nothing to test", "No mail server is named, and no replay is played."
+        422,
+        "nothing_to_test",
+        "There is nothing to test",
+        "Nothing is configured here that could be tried.",
     )
 
 

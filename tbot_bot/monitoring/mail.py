@@ -1,4 +1,4 @@
-"""The mail server: whether it can be reached, spoken to in confidence, and logged in to.
+"""The mail server: whether it can be reached, spoken to in confidence, and logged in to; and mail sent through it.
 
 MailError   it cannot; the message says why in plain words
 """
@@ -8,8 +8,15 @@ from __future__ import annotations
 import smtplib
 import socket
 import ssl
-import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from email.message import EmailMessage
+
+import structlog
+
+from tbot_bot.monitoring.bounded import bounded
+
+log = structlog.get_logger("mail")
 
 
 class MailError(Exception):
@@ -37,32 +44,39 @@ def try_login(server: MailServer, timeout_s: int) -> str:
 
     Raises MailError.
     """
-    found: list[Exception | None] = []
-
-    def attempt() -> None:
-        try:
-            _log_in(server, timeout_s)
-        except (OSError, smtplib.SMTPException) as error:
-            found.append(error)
-        else:
-            found.append(None)
-
-    # Each step has its own time limit, and so has a name look-up; only waiting from outside bounds them together.
-    thread = threading.Thread(target=attempt, name="mail-test", daemon=True)
-    thread.start()
-    thread.join(timeout_s)
-    error = found[0] if found else TimeoutError()
-    if error is not None:
-        raise MailError(_why(server, error)) from error
+    _within(server, timeout_s, lambda _connection: None)
     encrypted = "without encryption" if server.security == "none" else "encrypted"
     login = f"logged in as {server.user}" if server.user else "no login asked for"
     return f"{server.name} answered, {encrypted}, {login}. No mail was sent."
 
 
-def _log_in(server: MailServer, timeout_s: int) -> None:
-    with _connected(server, timeout_s) as connection:
-        if server.user:
-            connection.login(server.user, server.password)
+def send(server: MailServer, message: EmailMessage, timeout_s: int) -> None:
+    """Have the server take one message for all of its recipients; not longer than `timeout_s` in all.
+
+    Raises MailError; whether the server took it is then unknown.
+    """
+    _within(server, timeout_s, lambda connection: _hand_over(connection, message))
+
+
+def _hand_over(connection: smtplib.SMTP, message: EmailMessage) -> None:
+    refused = connection.send_message(message)
+    if refused:  # taken for the others; a retry would double theirs
+        log.warning("the mail server refused some recipients", refused=len(refused))
+
+
+def _within(server: MailServer, timeout_s: int, work: Callable[[smtplib.SMTP], None]) -> None:
+    """Log in, do the work, and raise MailError when it fails or takes longer than `timeout_s` in all."""
+
+    def attempt() -> None:
+        with _connected(server, timeout_s) as connection:
+            if server.user:
+                connection.login(server.user, server.password)
+            work(connection)
+
+    try:
+        bounded(attempt, timeout_s, "mail")
+    except (OSError, smtplib.SMTPException) as error:
+        raise MailError(_why(server, error)) from error
 
 
 def _connected(server: MailServer, timeout_s: int) -> smtplib.SMTP:
@@ -95,6 +109,7 @@ def _why(server: MailServer, error: Exception) -> str:
         (smtplib.SMTPNotSupportedError, f"{server.name} does not offer what is asked of it: {error}"),
         (smtplib.SMTPAuthenticationError, f"{server.name} refused the login of {server.user}."),
         (smtplib.SMTPServerDisconnected, f"{server.name} hung up. Port and encryption may not belong together."),
+        (smtplib.SMTPRecipientsRefused, f"{server.name} refused every recipient. Look at the addresses."),
         (smtplib.SMTPResponseException, f"{server.name} answered with an error: {_reason(error)}."),
     )
     other = f"{server.name} cannot be used: {error}"

@@ -27,6 +27,10 @@ FACT_LENGTH_MAX = 500
 UNRECORDED_MAX = 200
 
 
+#: The id that a notice will have, and what it is to tell.
+Unrecorded = tuple[str, NoticeKind, NoticeEvent]
+
+
 class OutboxPort(Protocol):
     """Where notices are durable."""
 
@@ -42,7 +46,7 @@ class Notices:
         self._outbox = outbox
         self._clock = clock
         self._lock = threading.Lock()
-        self._unrecorded: deque[tuple[NoticeKind, NoticeEvent]] = deque()
+        self._unrecorded: deque[Unrecorded] = deque()
         self.news: Callable[[], None] = lambda: None
 
     def tell(self, kind: NoticeKind, sentence: str, facts: Mapping[str, str] | None = None) -> None:
@@ -53,9 +57,9 @@ class Notices:
         event = NoticeEvent(self._clock.now(), _text(sentence, SENTENCE_LENGTH_MAX), _facts(facts or {}))
         with self._lock:
             if len(self._unrecorded) == UNRECORDED_MAX:
-                lost, _ = self._unrecorded.popleft()
+                _, lost, _ = self._unrecorded.popleft()
                 log.error("a notice was lost: it could not be recorded for too long", kind=lost)
-            self._unrecorded.append((kind, event))
+            self._unrecorded.append((uuid4().hex, kind, event))
         self.record()
 
     def record(self) -> None:
@@ -63,7 +67,7 @@ class Notices:
         try:
             with self._lock:
                 while self._unrecorded:
-                    self._outbox.add(uuid4().hex, *self._unrecorded[0])
+                    self._outbox.add(*self._unrecorded[0])
                     self._unrecorded.popleft()
         except (SQLAlchemyError, TamperedError, OSError) as error:
             log.warning("a notice could not be recorded yet; it is tried again", why=type(error).__name__)
@@ -74,6 +78,11 @@ class Notices:
     def unrecorded(self) -> int:
         """How many events wait to be recorded."""
         return len(self._unrecorded)
+
+    def unrecorded_now(self) -> list[Unrecorded]:
+        """What waits to be recorded, oldest first."""
+        with self._lock:
+            return list(self._unrecorded)
 
 
 def _facts(facts: Mapping[str, str]) -> dict[str, str]:

@@ -9,6 +9,7 @@ import structlog
 from flask import Blueprint, Response, current_app, redirect, render_template, request
 from werkzeug.wrappers import Response as AnyResponse
 
+from tbot_bot.api.configuration import Category, category_of
 from tbot_bot.api.errors import ApiError, Problem
 from tbot_bot.api.lifecycle import Phase
 from tbot_bot.api.model import Message
@@ -74,7 +75,7 @@ def give_token() -> AnyResponse:
 @needs(Permission.SETUP, _FIRST)
 def save() -> AnyResponse | tuple[str, int]:
     """Have the input stored, say go, and wait."""
-    typed = {field.name: request.form[field.name] for field in describe(Configuration) if field.name in request.form}
+    typed = {field.name: request.form[field.name] for field in _first_settings() if field.name in request.form}
     secrets = {name: typed.pop(name) for name in _secret_names() if name in typed}
     _, errors = validate(Configuration, typed | secrets)
     if errors:
@@ -159,7 +160,7 @@ def _refused(typed: Mapping[str, str], errors: Mapping[str, str], problem: Probl
 
 
 def _page(form: ConfigurationForm, typed: Mapping[str, str], errors: Mapping[str, str], problem: Problem | None) -> str:
-    values = {field.name: field.default for field in describe(Configuration)} | form.values | dict(typed)
+    values = {field.name: field.default for field in _first_settings()} | form.values | dict(typed)
     return render_template(
         "setup.html",
         form=form,
@@ -178,14 +179,17 @@ def _groups(form: ConfigurationForm) -> list[tuple[str, list[FieldDescription]]]
     """The declared fields by group; of the brokers only those that are there."""
     names = {broker.code: f"{broker.name} ({broker.code})" for broker in form.brokers}
     brokers = {"type": "choice", "choices": tuple(names), "names": names}
-    fields = [
-        field.model_copy(update=brokers) if field.name == "BROKER_CODE" else field for field in describe(Configuration)
-    ]
+    fields = [field.model_copy(update=brokers) if field.name == "BROKER_CODE" else field for field in _first_settings()]
     return [(group, list(members)) for group, members in groupby(fields, lambda field: field.group)]
 
 
+def _first_settings() -> list[FieldDescription]:
+    """What the set-up asks for; whom to tell of what happens can wait until something can."""
+    return [field for field in describe(Configuration) if category_of(field.name) is not Category.NOTIFICATIONS]
+
+
 def _secret_names() -> list[str]:
-    return [field.name for field in describe(Configuration) if field.secret]
+    return [field.name for field in _first_settings() if field.secret]
 
 
 def _json(message: Message) -> Response:

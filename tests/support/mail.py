@@ -1,4 +1,4 @@
-"""A mail server on a real socket that speaks enough SMTP for a log-in, with or without TLS."""
+"""A mail server on a real socket that speaks enough SMTP to take mail, with or without TLS."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import datetime as dt
 import socket
 import ssl
 import threading
+from email import message_from_string, policy
+from email.message import EmailMessage
 from pathlib import Path
 from typing import Self
 
@@ -45,12 +47,12 @@ def certificate(folder: Path, name: str = "localhost") -> Path:
 
 
 class MailServer:
-    """Listens on `port` of localhost; `said` are the commands it was given, of mail content there is none.
+    """Listens on `port` of localhost; `said` are the commands it was given, `mails` the messages it took.
 
     `pem` makes it speak TLS: from the start with `at_once`, else after STARTTLS. A `silent` one never answers.
     """
 
-    def __init__(self, pem: Path | None = None, *, at_once: bool = False, silent: bool = False) -> None:
+    def __init__(self, pem: Path | None = None, *, at_once: bool = False, silent: bool = False, port: int = 0) -> None:
         self._context: ssl.SSLContext | None = None
         if pem is not None:
             self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -58,10 +60,12 @@ class MailServer:
         self._at_once = at_once
         self._silent = silent
         self._over = threading.Event()
-        self._listening = socket.create_server(("127.0.0.1", 0))
+        self._listening = socket.create_server(("127.0.0.1", port))
         self._listening.settimeout(0.05)
         self.port = self._listening.getsockname()[1]
         self.said: list[str] = []
+        self.mails: list[EmailMessage] = []
+        self.refuses: set[str] = set()
         self._thread = threading.Thread(target=self._serve, daemon=True)
 
     def __enter__(self) -> Self:
@@ -95,6 +99,11 @@ class MailServer:
                 connection.sendall(b"220 go on\r\n")
                 connection = self._context.wrap_socket(connection, server_side=True)
                 continue
+            if word == "DATA" and "DATA" not in self.refuses:
+                connection.sendall(b"354 go on\r\n")
+                self.mails.append(_mail(connection))
+                connection.sendall(b"250 taken\r\n")
+                continue
             connection.sendall(self._answer(word, line, encrypted=isinstance(connection, ssl.SSLSocket)))
             if word == "QUIT":
                 connection.close()
@@ -107,7 +116,17 @@ class MailServer:
         if word == "AUTH":
             token = base64.b64decode(line.split(" ")[2]).decode().split("\0")
             return b"235 welcome\r\n" if token[1:] == [USER, PASSWORD] else b"535 no\r\n"
+        if word in {"MAIL", "RCPT", "RSET"}:
+            address = line.partition("<")[2].partition(">")[0]
+            return b"550 not here\r\n" if address in self.refuses else b"250 fine\r\n"
         return b"221 bye\r\n" if word == "QUIT" else b"502 not here\r\n"
+
+
+def _mail(connection: socket.socket) -> EmailMessage:
+    lines = []
+    while (line := _line(connection)) != ".":
+        lines.append(line)
+    return message_from_string("\n".join(lines), _class=EmailMessage, policy=policy.default)
 
 
 def _line(connection: socket.socket) -> str:
@@ -117,4 +136,4 @@ def _line(connection: socket.socket) -> str:
         if not more:
             return ""
         text += more
-    return text.decode().strip()
+    return text.decode().rstrip("\r\n")

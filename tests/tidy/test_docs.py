@@ -11,6 +11,7 @@ from tbot_bot.api.lifecycle import State
 from tbot_bot.api.permissions import Permission
 from tbot_bot.api.settings import Configuration, describe
 from tbot_bot.api.trading_settings import TradingSettings
+from tbot_bot.domain.notices import NoticeKind
 from tbot_bot.strategies.registry import STRATEGIES
 from tbot_web.py import discover
 from tests.tidy.repository import ROOT, kept
@@ -24,7 +25,7 @@ def test_every_setting_is_explained(name):
     assert f"| `{name}` |" in REFERENCE
 
 
-@pytest.mark.parametrize("name", [*State, *Permission, *(module.page.slug for module in discover())])
+@pytest.mark.parametrize("name", [*State, *Permission, *NoticeKind, *(module.page.slug for module in discover())])
 def test_every_state_permission_and_page_is_listed(name):
     assert f"| `{name}` |" in REFERENCE
 

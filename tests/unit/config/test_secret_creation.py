@@ -33,6 +33,14 @@ def test_each_setting_stands_in_its_category() -> None:
         "bot_identity": ["BOT_ID", "BROKER_CODE", "ENTITY_CODE", "JURISDICTION_CODE"],
         "broker": ["SIM_FEED", "SIM_REPLAY_DIR", "SIM_SEED", "SIM_SPEED", "SIM_STARTING_CASH"],
         "smtp": ["SMTP_FROM", "SMTP_HOST", "SMTP_PASSWORD", "SMTP_PORT", "SMTP_SECURITY", "SMTP_USER"],
+        "notifications": [
+            "NOTIFY_HEARTBEAT_URL",
+            "NOTIFY_MAIL_TO",
+            "NOTIFY_MAIL_WITHOUT",
+            "NOTIFY_WEBHOOK_KEY",
+            "NOTIFY_WEBHOOK_URL",
+            "NOTIFY_WEBHOOK_WITHOUT",
+        ],
         "env_bot": sorted(TradingSettings.model_fields),
     }
     assert secrets["smtp"]["SMTP_PASSWORD"] == "p w"
@@ -61,4 +69,13 @@ def test_anything_else_is_refused() -> None:
     secrets = create_secrets(configured(), TradingSettings())
     secrets[BOT_IDENTITY]["OTHER"] = "x"
     with pytest.raises(ValidationError):
+        read_configuration(secrets)
+
+
+def test_a_home_from_before_there_were_notifications_is_read_as_having_none() -> None:
+    secrets = create_secrets(configured(), TradingSettings())
+    del secrets["notifications"]
+    assert read_configuration(secrets) == configured()
+    del secrets["broker"]
+    with pytest.raises(KeyError):
         read_configuration(secrets)

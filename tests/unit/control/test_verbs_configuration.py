@@ -23,6 +23,7 @@ from tbot_bot.domain.audit import AuditPhase
 from tbot_bot.domain.lifecycle import State
 from tests.integration.replays import write_csv
 from tests.support import mail
+from tests.support.hooks import HookServer
 from tests.unit.control.backstage import PASSWORD, Backstage, call
 from tests.unit.control.stage import Stage
 from tests.unit.trading.desk import FRIDAY
@@ -340,3 +341,56 @@ def test_a_sealed_change_belongs_to_its_values(desk: Desk) -> None:
     desk.house.clock.move(minutes=9)
     asked = SubmitChange.model_validate(params | {"sealed": box})
     assert desk.handlers["configuration.change"](caller, asked).changes  # type: ignore[attr-defined]  # a Changed
+
+
+def test_a_webhook_is_tried_as_it_will_be_used_and_then_kept(desk: Desk) -> None:
+    with HookServer() as hook:
+        secret = {"NOTIFY_WEBHOOK_URL": hook.url, "NOTIFY_WEBHOOK_KEY": "sixteen letters!"}
+        good = desk.test("notifications", {}, secret)
+        assert good.ok
+        assert good.detail == "A test message was taken by webhook for 127.0.0.1."
+        assert hook.calls[0].json["kind"] == "test"
+        hook.status = 302
+        bad = desk.test("notifications", {}, secret)
+    assert not bad.ok
+    assert "redirect (302), which is not followed" in bad.detail
+    done = desk.change("notifications", {}, secret)
+    assert [(one.name, one.after) for one in done.changes] == [
+        ("NOTIFY_WEBHOOK_URL", "changed"),
+        ("NOTIFY_WEBHOOK_KEY", "changed"),
+    ]
+    assert desk.view("notifications").secrets["NOTIFY_WEBHOOK_URL"] is True
+    assert "abracadabra" not in desk.view("notifications").model_dump_json() + good.detail + bad.detail
+
+
+@pytest.mark.parametrize(
+    ("secret", "field", "words"),
+    [
+        (
+            {"NOTIFY_WEBHOOK_URL": "http://example.org/x", "NOTIFY_WEBHOOK_KEY": "k" * 16},
+            "URL",
+            "must begin with https",
+        ),
+        ({"NOTIFY_WEBHOOK_URL": "https://example.org/x"}, "KEY", "at least 16 characters"),
+        ({"NOTIFY_WEBHOOK_URL": "https://example.org/x", "NOTIFY_WEBHOOK_KEY": "short"}, "KEY", "at least 16"),
+        ({"NOTIFY_WEBHOOK_KEY": "k" * 16}, "URL", "is needed"),
+    ],
+)
+def test_a_webhook_is_set_up_whole_or_not_at_all(desk: Desk, secret: dict[str, str], field: str, words: str) -> None:
+    with pytest.raises(ApiError) as error:
+        desk.change("notifications", {}, secret)
+    ((name, message),) = error.value.problem.fields.items()
+    assert name == f"NOTIFY_WEBHOOK_{field}"
+    assert words in message
+
+
+def test_a_home_from_before_there_were_notifications_can_be_changed(desk: Desk) -> None:
+    def older(present: Any) -> Any:
+        return {name: content for name, content in present.items() if name != "notifications"}
+
+    desk.house.foundation.rotation.rotate(older, request_id="older-1", reason="test", actor="test", target="test")
+    view = desk.view("notifications")
+    assert (view.values["NOTIFY_MAIL_TO"], view.version) == ("", desk.view("bot_identity").version)
+    desk.change("notifications", {"NOTIFY_MAIL_TO": "ada@example.org"})
+    assert desk.view("notifications").values["NOTIFY_MAIL_TO"] == "ada@example.org"
+    assert desk.view("notifications").version > view.version

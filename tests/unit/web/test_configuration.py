@@ -7,7 +7,15 @@ from typing import Any
 
 import pytest
 
-from tbot_bot.api.configuration import AskTest, Changed, ConfigurationView, ConnectionTest, SubmitChange
+from tbot_bot.api.configuration import (
+    AskTest,
+    Category,
+    Changed,
+    ConfigurationView,
+    ConnectionTest,
+    SubmitChange,
+    settings_of,
+)
 from tbot_bot.api.errors import ApiError, Problem
 from tbot_bot.api.permissions import Role
 from tests.unit.web.canned import PASSWORD, CannedRunner, configuration_view
@@ -55,7 +63,7 @@ def test_each_category_has_its_version_age_and_last_test(admin: Browser, runner:
     assert '<h2 id="generation-title">Generation 1</h2>' in page
     assert "1 h 0 min ago" in page
     assert "by ada: configuration saved" in page
-    assert page.count("version 1, changed") == 3
+    assert page.count("version 1, changed") == 4
     assert "Never tested" in page
     assert "set; leave empty to keep it" in page
     assert "Simulated market (SIM)" in page
@@ -66,7 +74,8 @@ def test_each_category_has_its_version_age_and_last_test(admin: Browser, runner:
 def test_what_is_fixed_is_read_and_not_typed(admin: Browser) -> None:
     page = admin.get("/configuration").text
     typed = set(re.findall(r' name="([A-Z_]+)"', page))
-    assert typed == {"SIM_SPEED", *(name for name in MAIL if name != "version")}
+    notices = {field.name for field in settings_of(Category.NOTIFICATIONS)}
+    assert typed == {"SIM_SPEED", *(name for name in MAIL if name != "version"), *notices}
     assert "Cannot change. The market&#39;s books began with it" in page
     assert "Cannot change. It stands in every record" in page
 
@@ -206,7 +215,7 @@ def test_other_files_of_secrets_are_no_category(admin: Browser, address: str) ->
 
 def test_the_document_is_masked_and_a_category_has_its_etag(admin: Browser) -> None:
     view = ConfigurationView.model_validate_json(admin.get("/configuration/api").content)
-    assert [item.category for item in view.items] == ["bot_identity", "broker", "smtp"]
+    assert [item.category for item in view.items] == ["bot_identity", "broker", "smtp", "notifications"]
     found = admin.get("/configuration/api/smtp")
     assert found.headers["ETag"] == '"1"'
     assert found.json()["secrets"] == {"SMTP_PASSWORD": True}
