@@ -20,6 +20,8 @@ class Act(StrEnum):
     KILL = "kill"
     CANCEL_CLOSING = "cancel_closing"
     SIGN_RESIDUALS = "sign_residuals"
+    BEGIN_DEFENSE = "begin_defense"
+    END_DEFENSE = "end_defense"
     RESET = "reset"
 
 

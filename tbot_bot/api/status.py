@@ -131,7 +131,20 @@ class BotStatus(Message):
     # beyond the contract: what the dashboard shows beside it
     paused: bool = Field(description="Whether entries are paused.")
     pause_reason: str | None = Field(description="Why they are paused.")
+    defense_since: str | None = Field(default=None, description="Since when defense mode is active, UTC.")
+    defense_reasons: list[str] = Field(default_factory=list, description="What calls for it, or did last.")
+    defense_calm_since: str | None = Field(
+        default=None, description="Since when nothing calls for it any more, market time."
+    )
+    float_in_force: str | None = Field(
+        default=None, description="What entries may use now: the float, scaled in defense mode."
+    )
     unrealised_pnl: str | None = Field(description="Result of the open positions at present prices.")
+    day_result: str | None = Field(default=None, description="Realised and unrealised result of this session together.")
+    loss_limit_used_pct: str | None = Field(
+        default=None,
+        description="Loss of this session, realised and unrealised, in percent of the daily loss threshold.",
+    )
     equity: str | None = Field(description="Cash and positions at present prices.")
     cash: str | None = Field(description="Cash in the account.")
     trades_today: int | None = Field(description="Trades closed in this session.")

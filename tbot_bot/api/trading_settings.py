@@ -9,6 +9,7 @@ from pydantic import BeforeValidator, Field
 
 from tbot_bot.api.settings import Exact, Settings, Text, Whole, setting, trimmed
 from tbot_bot.domain.candidates import CandidateRules
+from tbot_bot.domain.defense import DefenseRules
 from tbot_bot.domain.money import Price, Quantity
 
 #: Every strategy of the registry, in the order of the day.
@@ -70,8 +71,35 @@ class TradingSettings(Settings):
     DEFENSE_MODE_ACTIVE: Annotated[bool, BeforeValidator(trimmed)] = setting(
         default=False,
         title="Defense mode",
-        help="Trade with reduced size and say so on every page.",
+        help="Trade with reduced size and say so on every page, until a person ends it.",
         group="Risk",
+    )
+    DEFENSE_LOSS_SHARE: Exact = setting(
+        Decimal("0.5"),
+        title="Defense from a loss of",
+        help="Defense mode begins when the session has lost this much, realised and unrealised.",
+        group="Risk",
+        unit="of the daily loss limit",
+        minimum="0.05",
+        maximum=1,
+    )
+    DEFENSE_LOSING_TRADES: Whole = setting(
+        4,
+        title="Defense from a run of",
+        help="Defense mode begins when so many trades of a session were lost in a row.",
+        group="Risk",
+        unit="lost trades",
+        minimum=2,
+        maximum=100,
+    )
+    DEFENSE_FACTOR: Exact = setting(
+        Decimal("0.5"),
+        title="Defense factor",
+        help="In defense mode entries have this share of the float, of the open positions and of the trades.",
+        group="Risk",
+        unit="of the usual",
+        minimum="0.05",
+        maximum="0.95",
     )
     STRATEGY_SEQUENCE: Text = setting(
         ",".join(STRATEGY_NAMES),
@@ -130,6 +158,11 @@ class TradingSettings(Settings):
         group="Candidates",
     )
     strategies: dict[str, dict[str, str]] = Field(default_factory=dict)
+
+    @property
+    def defense_rules(self) -> DefenseRules:
+        """What the defense settings say together."""
+        return DefenseRules(self.DEFENSE_LOSS_SHARE, self.DEFENSE_LOSING_TRADES, self.DEFENSE_FACTOR)
 
     @property
     def sequence(self) -> tuple[str, ...]:

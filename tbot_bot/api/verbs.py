@@ -132,6 +132,8 @@ _TABLE = (
     Verb("control.record_act", Permission.TRADING_CONTROL, _LIVE, control.AskPreview, Nothing, True),
     Verb("control.pause", Permission.TRADING_CONTROL, _MAIN, control.ActRequest, control.ActOutcome, True),
     Verb("control.resume", Permission.TRADING_CONTROL, _MAIN, control.ActRequest, control.ActOutcome, True),
+    Verb("control.begin_defense", Permission.TRADING_CONTROL, _MAIN, control.ActRequest, control.ActOutcome, True),
+    Verb("control.end_defense", Permission.TRADING_CONTROL, _MAIN, control.ActRequest, control.ActOutcome, True),
     Verb("control.cancel_closing", Permission.TRADING_CONTROL, CLOSING, control.ActRequest, control.ActOutcome, True),
     Verb("control.sign_residuals", Permission.SYSTEM_RESET, CLOSING, control.ActRequest, control.ActOutcome, True),
     Verb(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import date
 
 from tbot_bot.api.control import ClosingReport
+from tbot_bot.domain.defense import Defense
 from tbot_bot.domain.money import Money
 from tbot_bot.domain.notices import NoticeKind
 from tbot_bot.domain.trades import Result
@@ -41,6 +42,16 @@ class Announcements:
             NoticeKind.CLOSING_REPORT,
             f"{report.kind.capitalize()}: {outcome}. Still open: {left or 'nothing'}.",
             {"began at": report.started_at, "ended at": report.ended_at or "not yet", **facts},
+        )
+
+    def defense(self, state: Defense) -> None:
+        """Defense mode began or ended."""
+        why = "; ".join(state.causes.values())
+        begun = f"Defense mode began: {why}. New entries are smaller and fewer; what is open is managed as before."
+        self.notices.tell(
+            NoticeKind.DEFENSE,
+            begun if state.is_active else "Defense mode is over; entries have the whole float and all limits again.",
+            {"causes": why} if why else {},
         )
 
     def tie_out(self, found: str) -> None:

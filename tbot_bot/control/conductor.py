@@ -17,6 +17,7 @@ from tbot_bot.api.bot_protocol import Halt, Pause, Run, TellMarket, TellSession
 from tbot_bot.api.control import ClosingReport
 from tbot_bot.config.restored import LEDGER_RESTORED
 from tbot_bot.control.announcements import Announcements
+from tbot_bot.control.defense_keeper import DefenseKeeper
 from tbot_bot.control.floor import Floor
 from tbot_bot.control.foundation import Foundation
 from tbot_bot.control.lifecycle import WINDOWS, Lifecycle
@@ -73,7 +74,8 @@ class Conductor:
         self.floor = Floor(foundation, log_book, self.conditions, self)
         self.notices = foundation.notices
         self.announce = Announcements(self.notices)
-        self.day = TradingDay(self.floor, foundation.clock, self._trip)
+        self.defense = DefenseKeeper(foundation, log_book, self.floor, self._defense_changed)
+        self.day = TradingDay(self.floor, foundation.clock, self._trip, lambda: self.defense.factor)
         self.closing: Closing | None = None
         self._last_closing: ClosingReport | None = None
         self.boot: BootReport | None = None
@@ -99,7 +101,7 @@ class Conductor:
             instruments=self.floor.instruments(),
             marks=seen.marks,
             limits=self.day.limits(),
-            float_allocation=self.day.allotted_float(seen),
+            float_allocation=self.day.float_in_force(seen),
         )
 
     def kill_triggered(self) -> bool | None:
@@ -118,6 +120,10 @@ class Conductor:
     def paused_because(self) -> str | None:
         """Why no new entry is made; None when entries are allowed."""
         return self.break_found or self._record.fact(_PAUSED)
+
+    def is_broken(self) -> bool:
+        """Whether broker, books and ledger disagree, and nobody signed for it."""
+        return self.break_found is not None or (self.boot is not None and not self.boot.may_trade)
 
     def trading_since(self) -> datetime | None:
         """The open of the first session that was seen while the bot could trade, market time."""
@@ -151,6 +157,16 @@ class Conductor:
     def resume(self) -> None:
         """Entries again; a break between broker and books still blocks them."""
         self._set_pause(None)
+
+    def begin_defense(self, reason: str, actor: str) -> None:
+        """Smaller entries until a person ends it."""
+        with self._lock:
+            self.defense.begin(reason, actor)
+
+    def end_defense(self, actor: str) -> None:
+        """Entries as usual, although something may still call for defense mode."""
+        with self._lock:
+            self.defense.end(actor)
 
     def stop(self, actor: str) -> None:
         """Running -> closing: entries end and the strategy book is closed."""
@@ -217,6 +233,7 @@ class Conductor:
             self.fail(self.floor.venue_damage)
         state = self._lifecycle.state
         with self._lock:
+            self.defense.look(self.day.figures, broken=self.is_broken(), running=state in RUNNING)
             if self.kill_triggered() and State.EMERGENCY in TRANSITIONS[state] and not self._record.fact(_KILL_CLOSED):
                 self._begin_closing(State.EMERGENCY, self._kill_reason or "kill switch pulled", "kill switch")
                 self._kill_reason = None
@@ -275,7 +292,7 @@ class Conductor:
             return
         self.break_found = None
         self.announce.tie_out("")
-        allotted = self.day.allotted_float(seen)
+        allotted = self.day.float_in_force(seen)
         if allotted is None:
             return
         counts = self.floor.counts(seen.session.day) if seen.session else {}
@@ -379,6 +396,11 @@ class Conductor:
             self._record.set_fact(_PAUSED, reason)
             because = self.paused_because()
             self.floor.bot.tell(Pause(paused=because is not None, reason=because or ""))
+        self._changed()
+
+    def _defense_changed(self) -> None:
+        self.day.tell_float(self.floor.view.seen)
+        self.announce.defense(self.defense.state)
         self._changed()
 
     def _trip(self, reason: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from decimal import Decimal
 
 import structlog
 
@@ -19,7 +20,7 @@ from tbot_bot.domain.time import Clock, from_rfc3339
 from tbot_bot.domain.trades import Trade
 from tbot_bot.trading.float_bot import float_allocation
 from tbot_bot.trading.reconciliation import BootReport, reconcile
-from tbot_bot.trading.risk_bot import daily_loss_threshold, limits_in_force, loss_limit_breached
+from tbot_bot.trading.risk_bot import daily_loss_threshold, limits_in_force, loss_limit_breached, loss_share
 
 log = structlog.get_logger("trading_day")
 EQUITY_EVERY = timedelta(minutes=5)
@@ -35,14 +36,25 @@ class DayFigures:
     realised: Money | None
     unrealised: Money | None
 
+    @property
+    def loss_share(self) -> Decimal | None:
+        """Which part of the daily loss limit is used up; None while it is unknown."""
+        return loss_share(self.realised, self.unrealised, self.threshold)
+
 
 class TradingDay:
-    """Keeps the session's books beside the bot; `on_loss_limit` is called when the limit is breached."""
+    """Keeps the session's books beside the bot; `on_loss_limit` is called when the limit is breached.
 
-    def __init__(self, floor: Floor, clock: Clock, on_loss_limit: Callable[[str], None]) -> None:
+    `factor` says what float and limits are scaled by now.
+    """
+
+    def __init__(
+        self, floor: Floor, clock: Clock, on_loss_limit: Callable[[str], None], factor: Callable[[], Decimal]
+    ) -> None:
         self._floor = floor
         self._clock = clock
         self._on_loss_limit = on_loss_limit
+        self._factor = factor
         self._equity_at: datetime | None = None
 
     def session(self, told: TellSession, seen: Seen) -> BootReport | None:
@@ -77,17 +89,29 @@ class TradingDay:
         return DayFigures(seen.session.day, allotted, threshold, result.result.pnl, unrealised)
 
     def allotted_float(self, seen: Seen) -> Money | None:
-        """The float in force: the open session's, else what the next would get by the equity now."""
+        """The session's float: the open one's, else what the next would get by the equity now."""
         if seen.session is not None:
             kept = self._floor.records.results(seen.session.day).float_at_open
             if kept is not None:
                 return kept
         return self._float_now()
 
+    def float_in_force(self, seen: Seen) -> Money | None:
+        """What entries may use now: the session's float, scaled where defense mode stands."""
+        allotted = self.allotted_float(seen)
+        return None if allotted is None else allotted * self._factor()
+
     def limits(self) -> RiskLimits:
         """The limits in force."""
         settings = self._floor.settings
-        return limits_in_force(settings.MAX_OPEN_POSITIONS, settings.MAX_TRADES, defense=settings.DEFENSE_MODE_ACTIVE)
+        return limits_in_force(settings.MAX_OPEN_POSITIONS, settings.MAX_TRADES, self._factor())
+
+    def tell_float(self, seen: Seen) -> None:
+        """Tell the bot what entries may use now, if that is known."""
+        allotted = self.float_in_force(seen)
+        if allotted is not None:
+            trades = self._floor.orders.facts().trades_today
+            self._floor.bot.tell(Float(float_allocation=str(allotted), trades_today=trades))
 
     def reconcile(self, trigger: str) -> BootReport:
         """Compare broker, books and ledger now."""
@@ -99,9 +123,7 @@ class TradingDay:
             return
         allotted, equity = self._float_now(), self._equity_now()
         self._floor.records.record_session_open(session, float_at_open=allotted, equity_at_open=equity)
-        if allotted is not None:
-            trades = self._floor.orders.facts().trades_today
-            self._floor.bot.tell(Float(float_allocation=str(allotted), trades_today=trades))
+        self.tell_float(self._floor.view.seen)
         log.info("session opened", day=session.day.isoformat(), float_allocation=str(allotted), equity=str(equity))
 
     def _close(self, day: date, at: datetime) -> BootReport:

@@ -50,6 +50,8 @@ class ControlVerbs:
             "control.record_act": self._record_act,
             "control.pause": self._pause,
             "control.resume": self._resume,
+            "control.begin_defense": self._begin_defense,
+            "control.end_defense": self._end_defense,
             "control.cancel_closing": self._cancel_closing,
             "control.sign_residuals": self._sign_residuals,
             "control.reset": self._reset,
@@ -91,6 +93,26 @@ class ControlVerbs:
 
     def _resume(self, caller: Caller, asked: ActRequest) -> ActOutcome:
         return self._act(caller, Act.RESUME, asked, lambda bot: bot.resume(), "Entries are allowed again.")
+
+    def _begin_defense(self, caller: Caller, asked: ActRequest) -> ActOutcome:
+        require_reason(asked.reason)
+        return self._act(
+            caller,
+            Act.BEGIN_DEFENSE,
+            asked,
+            lambda bot: bot.begin_defense(asked.reason, caller.actor),
+            "Defense mode: entries are smaller until it is ended.",
+        )
+
+    def _end_defense(self, caller: Caller, asked: ActRequest) -> ActOutcome:
+        require_reason(asked.reason)
+        return self._act(
+            caller,
+            Act.END_DEFENSE,
+            asked,
+            lambda bot: bot.end_defense(caller.actor),
+            "Defense mode is over; float and limits are as usual.",
+        )
 
     def _cancel_closing(self, caller: Caller, asked: ActRequest) -> ActOutcome:
         return self._act(
@@ -176,6 +198,8 @@ class ControlVerbs:
             orders=floor.records.open_orders(),
             marks=seen.marks,
             name=str(floor.identity),
+            defense=conductor.defense.state,
+            defense_factor=floor.settings.DEFENSE_FACTOR,
         )
 
     def _note(self, caller: Caller, act: Act, phase: AuditPhase) -> None:

@@ -24,7 +24,8 @@ class Inputs:
     """What the severity is judged by; None and the text `unknown` mean unknown.
 
     `api` is healthy, degraded or down; `universe` up-to-date, stale or missing; `compliance` OK, Warning or
-    Out-of-Spec; `troubles` are sentences of other conditions that a person must know of (a failed tie-out, say).
+    Out-of-Spec; `troubles` are sentences of other conditions that a person must know of (a failed tie-out, say);
+    `defense_because` is what called for defense mode.
     """
 
     kill_triggered: bool | None
@@ -33,6 +34,7 @@ class Inputs:
     universe: str
     compliance: str
     troubles: tuple[str, ...] = ()
+    defense_because: tuple[str, ...] = ()
 
 
 _API = {
@@ -64,10 +66,14 @@ def judge(inputs: Inputs) -> tuple[Level, list[str]]:
         _API.get(inputs.api, (Level.WARNING, "the state of the broker's interface is unknown")),
         _UNIVERSE.get(inputs.universe, (Level.WARNING, "the state of the universe is unknown")),
         _COMPLIANCE.get(inputs.compliance, (Level.WARNING, "holdings compliance is unknown")),
-        _flag(value=inputs.defense_mode, level=Level.WARNING, why="defense mode is active", name="defense mode"),
+        _flag(value=inputs.defense_mode, level=Level.WARNING, why=_defense_words(inputs), name="defense mode"),
         *((Level.WARNING, trouble) for trouble in inputs.troubles),
     ]
     return worst(level for level, _ in found), [why for _, why in sorted(found, key=lambda item: -item[0]) if why]
+
+
+def _defense_words(inputs: Inputs) -> str:
+    return "defense mode is active" + "".join(f", {why}" for why in inputs.defense_because)
 
 
 def worst(levels: Iterable[Level]) -> Level:

@@ -74,6 +74,8 @@ class LogBook:
         self._files: dict[str, RotatingLines] = {}
         self._listeners: list[Callable[[Record], None]] = []
         self._bot_folder: Path | None = None
+        #: What every record carries beside its own, while it is so.
+        self.tags: Mapping[str, Any] = {}
 
     def attach(self, bot_folder: Path) -> None:
         """From now on the bot's own logs go to this folder."""
@@ -85,6 +87,7 @@ class LogBook:
 
     def write(self, record: Record) -> None:
         """Append a record to every log that it belongs to."""
+        record = {**record, **self.tags}
         line = json.dumps(record, default=str, ensure_ascii=False)
         with self._lock:
             for name in self._names(record):

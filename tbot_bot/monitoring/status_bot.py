@@ -18,9 +18,10 @@ from tbot_bot.api.status import (
     StrategyStatus,
     Summary,
 )
+from tbot_bot.domain.defense import Defense
 from tbot_bot.domain.lifecycle import State
 from tbot_bot.domain.market import Session
-from tbot_bot.domain.money import Money
+from tbot_bot.domain.money import Money, round_half_even
 from tbot_bot.domain.severity import Inputs, Level, judge
 from tbot_bot.domain.time import to_rfc3339
 from tbot_bot.domain.trades import Result
@@ -42,7 +43,8 @@ class BotFacts:
     market_seed: int | None
     float_allocation: Money | None
     float_deviation_pct: Decimal | None
-    defense_mode: bool
+    defense: Defense
+    float_in_force: Money | None
     armed: bool
     triggered: bool | None
     paused_because: str | None
@@ -50,6 +52,7 @@ class BotFacts:
     ever: Result
     trading_since: datetime | None
     threshold: Money | None
+    loss_share: Decimal | None
     unrealised: Money | None
     equity: Money | None
     cash: Money | None
@@ -91,7 +94,8 @@ def build_document(system: SystemFacts, bot: BotFacts) -> StatusDocument:
     level, reasons = judge(
         Inputs(
             kill_triggered=bot.triggered,
-            defense_mode=bot.defense_mode,
+            defense_mode=bot.defense.is_active,
+            defense_because=tuple(bot.defense.causes.values()),
             api=bot.api,
             universe=bot.universe,
             compliance=Compliance.OK,
@@ -104,7 +108,7 @@ def build_document(system: SystemFacts, bot: BotFacts) -> StatusDocument:
         summary=Summary(
             overall_status=_SEVERITY[level],
             reasons=reasons,
-            defense_mode_active=bot.defense_mode,
+            defense_mode_active=bot.defense.is_active,
             total_bots_active=1 if bot.api is not ApiHealth.UNKNOWN else 0,
             bots_in_kill_switch=f"{int(bool(bot.triggered))}/1",
             active_strategy=bot.strategy or _IDLE,
@@ -129,7 +133,7 @@ def _bot(system: SystemFacts, bot: BotFacts) -> BotStatus:
         holdings_balance=None,
         holdings_deviation_pct=None,
         rebalance_triggers=[],
-        defense_mode_active=bot.defense_mode,
+        defense_mode_active=bot.defense.is_active,
         kill_switch_armed=bot.armed,
         kill_switch_triggered=bot.triggered,
         daily_pnl=_text(today.pnl if today else None),
@@ -150,7 +154,13 @@ def _bot(system: SystemFacts, bot: BotFacts) -> BotStatus:
         holdings_compliance=Compliance.OK,
         paused=bot.paused_because is not None,
         pause_reason=bot.paused_because,
+        defense_since=_moment(bot.defense.since),
+        defense_reasons=list(bot.defense.causes.values()),
+        defense_calm_since=_moment(bot.defense.calm_since),
+        float_in_force=_text(bot.float_in_force),
         unrealised_pnl=_text(bot.unrealised),
+        day_result=_text(_day_result(bot)),
+        loss_limit_used_pct=_text(None if bot.loss_share is None else round_half_even(bot.loss_share * 100, 1)),
         equity=_text(bot.equity),
         cash=_text(bot.cash),
         trades_today=today.trades_closed if today else None,
@@ -175,6 +185,10 @@ def _bot(system: SystemFacts, bot: BotFacts) -> BotStatus:
         trial_balance_ok=bot.trial_balance_ok,
         generation=system.generation,
     )
+
+
+def _day_result(bot: BotFacts) -> Money | None:
+    return None if bot.today is None or bot.unrealised is None else bot.today.pnl + bot.unrealised
 
 
 def _text(value: Money | Decimal | None) -> str | None:

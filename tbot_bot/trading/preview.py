@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from decimal import Decimal
 
 from tbot_bot.api.control import Act, Preview, PreviewLine
 from tbot_bot.api.wording import counted, kill_words
 from tbot_bot.domain.accounts import FUNCTIONAL_CURRENCY
+from tbot_bot.domain.defense import Cause, Defense
 from tbot_bot.domain.lifecycle import CLOSING, PHASES, RUNNING, TRANSITIONS, Phase, State
 from tbot_bot.domain.money import Money, Price, round_half_even, total
 from tbot_bot.domain.orders import Book, OrderRole
@@ -32,6 +34,8 @@ class PreviewFacts:
     orders: Sequence[OrderRecord]
     marks: Mapping[str, Price]
     name: str
+    defense: Defense
+    defense_factor: Decimal
 
     @property
     def working(self) -> list[OrderRecord]:
@@ -174,6 +178,34 @@ def _reset(facts: PreviewFacts) -> _Plan:
     return _Plan(refusal, "Reset the kill switch", "Allow trading to be started again.", effects)
 
 
+def _begin_defense(facts: PreviewFacts) -> _Plan:
+    refusal = _outside_main(facts)
+    if facts.defense.is_active:
+        refusal = "Defense mode is active already."
+    percent = round_half_even(facts.defense_factor * 100, 0)
+    effects = [
+        f"Entries have {percent} % of the float, of the open positions and of the trades.",
+        "Open positions are managed as before.",
+        "It stays until a person ends it, also over a restart.",
+    ]
+    return _Plan(refusal, "Begin defense mode", "Make new entries smaller and fewer.", effects)
+
+
+def _end_defense(facts: PreviewFacts) -> _Plan:
+    refusal = _outside_main(facts) or ("" if facts.defense.is_active else "Defense mode is not active.")
+    effects = [f"Set aside until it has been gone: {words}." for words in _still_calling(facts.defense)]
+    effects.append("It begins by itself again when something else calls for it.")
+    return _Plan(refusal, "End defense mode", "Let entries have the whole float and all limits again.", effects)
+
+
+def _still_calling(defense: Defense) -> list[str]:
+    return [] if defense.calm_since else [words for cause, words in defense.causes.items() if cause != Cause.BY_HAND]
+
+
+def _outside_main(facts: PreviewFacts) -> str:
+    return "" if PHASES[facts.state] is Phase.MAIN else f"The bot is {_words(facts.state)}; it makes no entries now."
+
+
 _PLANS: dict[Act, Callable[[PreviewFacts], _Plan]] = {
     Act.START: _start,
     Act.PAUSE: _pause,
@@ -182,6 +214,8 @@ _PLANS: dict[Act, Callable[[PreviewFacts], _Plan]] = {
     Act.KILL: _kill,
     Act.CANCEL_CLOSING: _cancel_closing,
     Act.SIGN_RESIDUALS: _sign_residuals,
+    Act.BEGIN_DEFENSE: _begin_defense,
+    Act.END_DEFENSE: _end_defense,
     Act.RESET: _reset,
 }
 

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+from tbot_bot.domain.defense import scaled
 from tbot_bot.domain.gate import RiskLimits
 from tbot_bot.domain.money import Money
 
-#: Defense mode halves the limits.
-DEFENSE_FACTOR = Decimal("0.5")
+_ALL = Decimal(1)
 
 
-def limits_in_force(max_open_positions: int, max_trades: int, *, defense: bool) -> RiskLimits:
-    """The limits as set, or scaled by DEFENSE_FACTOR and rounded down: in defense mode a limit of 1 lets nothing in."""
-    factor = DEFENSE_FACTOR if defense else Decimal(1)
-    return RiskLimits(int(max_open_positions * factor), int(max_trades * factor))
+def limits_in_force(max_open_positions: int, max_trades: int, factor: Decimal = _ALL) -> RiskLimits:
+    """The limits as set, scaled by the factor of defense mode where it stands."""
+    return RiskLimits(scaled(max_open_positions, factor), scaled(max_trades, factor))
 
 
 def daily_loss_threshold(float_at_open: Money, daily_loss_limit: Decimal) -> Money:
@@ -31,3 +30,13 @@ def loss_limit_breached(realised: Money, unrealised: Money | None, threshold: Mo
         return None
     result = realised + unrealised
     return result.sign < 0 and -result >= threshold
+
+
+def loss_share(realised: Money | None, unrealised: Money | None, threshold: Money | None) -> Decimal | None:
+    """Which part of the daily loss limit the session's results use up: 0 without a loss, 1 at the limit.
+
+    None while one of them is unknown.
+    """
+    if realised is None or unrealised is None or not threshold:
+        return None
+    return max(-(realised + unrealised) / threshold, Decimal(0))

@@ -52,6 +52,8 @@ log = structlog.get_logger("web")
 _VERBS = {
     Act.PAUSE: "control.pause",
     Act.RESUME: "control.resume",
+    Act.BEGIN_DEFENSE: "control.begin_defense",
+    Act.END_DEFENSE: "control.end_defense",
     Act.CANCEL_CLOSING: "control.cancel_closing",
     Act.SIGN_RESIDUALS: "control.sign_residuals",
     Act.RESET: "control.reset",

@@ -11,7 +11,7 @@ from tbot_bot.api.lifecycle import Phase
 from tbot_bot.api.permissions import Permission
 from tbot_bot.api.status import AskSeries, DayResult, DaySeries, EquitySeries, StatusDocument
 from tbot_bot.api.trades import TradePage
-from tbot_web.support import plots, status_source, status_view, trade_view
+from tbot_web.support import plots, risk_view, status_source, status_view, trade_view
 from tbot_web.support.answers import EquityCurve, SessionResults
 from tbot_web.support.openapi import documented
 from tbot_web.support.page import WATCH, Page
@@ -58,6 +58,7 @@ def show() -> Answer:
         document=published.document,
         bots=bots,
         view=status_view,
+        risk=risk_view,
         trade_view=trade_view,
         plots=plots,
         rows=_ROWS,

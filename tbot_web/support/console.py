@@ -14,7 +14,15 @@ from tbot_web.support import figures
 from tbot_web.support.page import GROUPS, Page
 
 _RESERVED_FOR_ADMIN = frozenset({Act.RESET, Act.SIGN_RESIDUALS})
-_ICONS = {Act.START: "play", Act.RESUME: "play", Act.PAUSE: "pause", Act.STOP: "stop", Act.KILL: "kill"}
+_ICONS = {
+    Act.START: "play",
+    Act.RESUME: "play",
+    Act.PAUSE: "pause",
+    Act.BEGIN_DEFENSE: "shield",
+    Act.END_DEFENSE: "shield",
+    Act.STOP: "stop",
+    Act.KILL: "kill",
+}
 _LABELS = {
     Act.START: "Start…",
     Act.PAUSE: "Pause entries",
@@ -22,10 +30,23 @@ _LABELS = {
     Act.STOP: "Stop…",
     Act.CANCEL_CLOSING: "Cancel closing…",
     Act.SIGN_RESIDUALS: "Sign residuals…",
+    Act.BEGIN_DEFENSE: "Defense mode…",
+    Act.END_DEFENSE: "End defense…",
     Act.RESET: "Reset…",
 }
 #: Kill is last on the bar, first on a phone.
-_ORDER = (Act.START, Act.RESUME, Act.PAUSE, Act.CANCEL_CLOSING, Act.SIGN_RESIDUALS, Act.RESET, Act.STOP, Act.KILL)
+_ORDER = (
+    Act.START,
+    Act.RESUME,
+    Act.PAUSE,
+    Act.BEGIN_DEFENSE,
+    Act.END_DEFENSE,
+    Act.CANCEL_CLOSING,
+    Act.SIGN_RESIDUALS,
+    Act.RESET,
+    Act.STOP,
+    Act.KILL,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +125,15 @@ def _market_banners(bot: BotStatus) -> list[Banner]:
         note = f"{bot.market_note[0].upper()}{bot.market_note[1:]}"
         found.append(Banner("info", "info", f"{note}: the market stands still and nothing more is traded in it."))
     if bot.defense_mode_active:
-        found.append(Banner("warn", "shield", "Defense mode: new entries are smaller until it is switched off."))
+        found.append(Banner("warn", "shield", _defense_words(bot)))
     return found
+
+
+def _defense_words(bot: BotStatus) -> str:
+    since = f" since {figures.moment(bot.defense_since, 'short')} UTC" if bot.defense_since else ""
+    why = f": {', '.join(bot.defense_reasons)}" if bot.defense_reasons else ""
+    over = " That is over; it ends by itself if it stays so." if bot.defense_calm_since else ""
+    return f"Defense mode{since}{why}.{over} New entries are smaller and fewer."
 
 
 def _state_banners(state: ControlState, bot: BotStatus | None) -> list[Banner]:

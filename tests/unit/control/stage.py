@@ -35,7 +35,7 @@ from tbot_bot.domain.market import Session
 from tbot_bot.domain.time import to_rfc3339
 from tbot_bot.monitoring.log_book import LogBook
 from tests.unit.control.backstage import Backstage, furnished, wait_until
-from tests.unit.trading.desk import FRIDAY, Line, entry_intent, market
+from tests.unit.trading.desk import FRIDAY, Line, entry_intent, exit_intent, market
 
 SYMBOLS = {"AAA": "100", "BBB": "100", "CCC": "100"}
 
@@ -113,6 +113,15 @@ class Stage:
     def bot(self) -> BotEnd:
         return self.bots[-1]
 
+    def restart(self) -> None:
+        """Let the runner end and come up again; the market goes on."""
+        self.floor.bot.hang_up()
+        self.floor.bot_keeper.stop(5)
+        self.floor.database.close()
+        self.backstage.restart()
+        self.lifecycle = self.backstage.lifecycle
+        self._open()
+
     def close(self) -> None:
         self.floor.close()
         for bot in self.bots:
@@ -176,15 +185,23 @@ class Stage:
 
     def enter(self, symbol: str = "AAA", quantity: str = "100", **options: Any) -> None:
         """Enter, be filled, and report it, as a bot does."""
-        assert self.ask_entry(symbol, quantity, **options) is None
-        intent = self.entry(symbol, quantity, **options)
+        self._trade(self.entry(symbol, quantity, **options))
+        assert symbol in {trade.symbol for trade in self.floor.records.open_trades()}
+
+    def leave(self, symbol: str = "AAA", quantity: str = "100", number: int = 1) -> None:
+        """Leave, be filled, and report it."""
+        self._trade(exit_intent(symbol, "sell", quantity, number=number))
+        assert symbol not in {trade.symbol for trade in self.floor.records.open_trades()}
+
+    def _trade(self, intent: OrderIntent) -> None:
+        assert self.bot.ask(AskIntent, intent=intent_to_wire(intent)).refused is None
         order = self.line.inner.submit(intent.to_request())
         self.bot.ask(TellSubmission, client_order_id=intent.client_order_id, order=order_to_wire(order))
         self.pass_market_time(60)
         for event in self.line.inner.events(0):
             if isinstance(event, Executed):
                 answer = self.bot.ask(TellExecution, execution=execution_to_wire(event.execution))
-                assert answer.trades
+                assert answer.trades is not None
 
     # where the bot may trade
 

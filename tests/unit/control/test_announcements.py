@@ -55,13 +55,22 @@ def test_a_lasting_disagreement_is_told_once_and_its_end(stage: Stage) -> None:
     stage.tell_market(window="idle")
     for _ in range(3):
         stage.tick()
-    ((kind, sentence),) = told(stage)
-    assert kind is NoticeKind.RECONCILIATION_BREAK
+    ((_, sentence),) = breaks = [one for one in told(stage) if one[0] is NoticeKind.RECONCILIATION_BREAK]
     assert "AAA" in sentence
     stage.line.extra.clear()
     stage.tick()
     assert stage.lifecycle.state is State.IDLE
-    assert told(stage)[1:] == [(NoticeKind.RECONCILIATION_BREAK, "They agree again.")]
+    found = [one for one in told(stage) if one[0] is NoticeKind.RECONCILIATION_BREAK]
+    assert found == [*breaks, (NoticeKind.RECONCILIATION_BREAK, "They agree again.")]
+
+
+def test_defense_mode_is_told_when_it_begins_and_ends(stage: Stage) -> None:
+    stage.conductor.begin_defense("news", "ada")
+    stage.conductor.end_defense("ada")
+    ((kind, begun), (_, ended)) = told(stage)
+    assert kind is NoticeKind.DEFENSE
+    assert begun.startswith("Defense mode began: news (ada).")
+    assert ended.startswith("Defense mode is over")
 
 
 def test_the_close_of_a_session_is_summed_up(stage: Stage) -> None:

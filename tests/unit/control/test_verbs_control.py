@@ -13,6 +13,7 @@ from tbot_bot.api.errors import ApiError
 from tbot_bot.control.system_api import Caller, Handler
 from tbot_bot.control.verbs_control import START, ControlVerbs
 from tbot_bot.domain.audit import AuditPhase, AuditResult
+from tbot_bot.domain.defense import Cause
 from tbot_bot.domain.lifecycle import State
 from tbot_bot.domain.money import Money
 from tests.unit.control.backstage import BOT, PASSWORD, Backstage, call
@@ -80,11 +81,11 @@ def test_without_a_bot_the_state_is_shown(house: Backstage) -> None:
 
 
 def test_the_state_tells_what_can_be_done(acts: Acts) -> None:
-    assert acts.state().acts == [Act.START, Act.KILL]
+    assert acts.state().acts == [Act.START, Act.KILL, Act.BEGIN_DEFENSE]
     acts.stage.trade()
     found = acts.state()
     assert (found.state, found.kill_armed, found.kill_triggered, found.paused) == ("trading", True, False, False)
-    assert found.acts == [Act.PAUSE, Act.STOP, Act.KILL]
+    assert found.acts == [Act.PAUSE, Act.STOP, Act.KILL, Act.BEGIN_DEFENSE]
     assert (found.error, found.last_good_state) == (None, None)
 
 
@@ -142,6 +143,25 @@ def test_pause_and_resume_are_acts_with_a_record(acts: Acts) -> None:
         (AuditPhase.OUTCOME, AuditResult.OK),
     }
     assert {"reason": "news"} in [entry.detail for entry in entries]
+
+
+def test_defense_mode_is_begun_and_ended_with_a_reason_on_record(acts: Acts) -> None:
+    acts.stage.trade()
+    assert acts.refused("end_defense", reason="why not") == (409, "act_refused")
+    assert acts.refused("begin_defense", reason=" ") == (422, "reason_missing")
+    acts.ask("begin_defense", reason="news")
+    assert acts.stage.conductor.defense.state.causes == {Cause.BY_HAND: "news (Admin)"}
+    assert acts.refused("begin_defense", reason="again") == (409, "act_refused")
+    assert Act.END_DEFENSE in acts.state().acts
+    assert acts.refused("end_defense", reason="") == (422, "reason_missing")
+    acts.ask("end_defense", reason="it is over")
+    assert not acts.stage.conductor.defense.state.is_active
+    reasons = {
+        verb: [entry.detail for entry in acts.stage.backstage.audited(f"control.{verb}") if entry.detail]
+        for verb in ("begin_defense", "end_defense")
+    }
+    assert {"reason": "news"} in reasons["begin_defense"]
+    assert {"reason": "it is over"} in reasons["end_defense"]
 
 
 def test_a_stop_is_cancelled(acts: Acts) -> None:

@@ -30,6 +30,11 @@ def test_a_trouble_warns_and_is_told_in_its_own_words():
     assert reasons == ["cash differs by 1.00"]
 
 
+def test_defense_mode_is_told_with_what_called_for_it():
+    inputs = Inputs(False, True, "healthy", "up-to-date", "OK", defense_because=("a loss", "a break"))
+    assert judge(inputs)[1] == ["defense mode is active, a loss, a break"]
+
+
 def test_the_gravest_reason_comes_first():
     _, reasons = judge(Inputs(False, True, "down", "up-to-date", "OK"))
     assert reasons == ["the broker's interface is down", "defense mode is active"]

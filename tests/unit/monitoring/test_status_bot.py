@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tbot_bot.api.status import ApiHealth, CacheStatus, ErrorEvent, StatusDocument, StrategyStatus
+from tbot_bot.domain.defense import Cause, Defense
 from tbot_bot.domain.lifecycle import State
 from tbot_bot.domain.market import Session
 from tbot_bot.domain.money import Money
@@ -88,7 +89,8 @@ KNOWN = BotFacts(
     market_seed=7,
     float_allocation=Money.of("50000"),
     float_deviation_pct=Decimal("-12.50"),
-    defense_mode=False,
+    defense=Defense(),
+    float_in_force=Money.of("50000"),
     armed=True,
     triggered=False,
     paused_because=None,
@@ -96,6 +98,7 @@ KNOWN = BotFacts(
     ever=result("1000", 8, 6),
     trading_since=SESSION.open_at,
     threshold=Money.of("1000"),
+    loss_share=Decimal("0.00925"),
     unrealised=Money.of("3.25"),
     equity=Money.of("100003.25"),
     cash=Money.of("90000"),
@@ -119,8 +122,11 @@ KNOWN = BotFacts(
     universe=CacheStatus.UP_TO_DATE,
     troubles=(),
 )
+DEFENDED = Defense({Cause.LOSS: "60 % of the daily loss limit is used"}, NOW, MARKET)
 UNKNOWN = replace(
     KNOWN,
+    float_in_force=None,
+    loss_share=None,
     market_speed=None,
     market_seed=None,
     float_allocation=None,
@@ -197,6 +203,20 @@ def test_what_is_known_is_told() -> None:
     assert bot["user_session_status"] is None
 
 
+def test_defense_mode_is_told_with_its_causes_and_the_parts_of_the_loss() -> None:
+    document = written(replace(KNOWN, defense=DEFENDED))
+    bot = document["bots"][0]
+    assert (bot["defense_mode_active"], bot["defense_since"], bot["defense_calm_since"]) == (
+        True,
+        "2026-03-02T09:00:00Z",
+        "2013-10-04T14:00:00Z",
+    )
+    assert bot["defense_reasons"] == ["60 % of the daily loss limit is used"]
+    assert document["summary"]["reasons"] == ["defense mode is active, 60 % of the daily loss limit is used"]
+    assert (bot["daily_pnl"], bot["unrealised_pnl"], bot["day_result"]) == ("-12.5", "3.25", "-9.25")
+    assert (bot["loss_limit_used_pct"], bot["float_in_force"]) == ("0.9", "50000")
+
+
 def test_unknown_is_null_and_never_zero() -> None:
     document = written(UNKNOWN)
     bot = document["bots"][0]
@@ -212,6 +232,10 @@ def test_unknown_is_null_and_never_zero() -> None:
         "daily_loss_threshold",
         "last_trade_id",
         "unrealised_pnl",
+        "day_result",
+        "loss_limit_used_pct",
+        "float_in_force",
+        "defense_since",
         "equity",
         "cash",
         "trades_today",
@@ -242,7 +266,8 @@ def test_every_fact_is_shown() -> None:
         "name": "other",
         "broker": "other",
         "simulated": False,
-        "defense_mode": True,
+        "defense": DEFENDED,
+        "float_in_force": Money.of(1),
         "armed": False,
         "paused_because": "lunch",
         "open_positions": 3,
@@ -262,7 +287,7 @@ def test_every_fact_is_shown() -> None:
         ({"triggered": None}, "Warning", "0/1"),
         ({"api": ApiHealth.DOWN}, "Critical", "0/1"),
         ({"api": ApiHealth.DEGRADED}, "Warning", "0/1"),
-        ({"defense_mode": True}, "Warning", "0/1"),
+        ({"defense": DEFENDED}, "Warning", "0/1"),
         ({"troubles": ("cash is off by 3.00",)}, "Warning", "0/1"),
         ({"universe": CacheStatus.MISSING}, "Critical", "0/1"),
     ],

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tbot_bot.domain.gate import RiskLimits
 from tbot_bot.domain.money import Money, Price, Quantity
 from tbot_bot.trading.float_bot import deployed, float_allocation, float_deviation_pct, open_positions
-from tbot_bot.trading.risk_bot import daily_loss_threshold, limits_in_force, loss_limit_breached
+from tbot_bot.trading.risk_bot import daily_loss_threshold, limits_in_force, loss_limit_breached, loss_share
 
 
 def test_the_float_is_a_share_of_the_equity_at_the_open() -> None:
@@ -41,10 +41,25 @@ def test_deviation_of_what_is_unknown_is_unknown() -> None:
     assert float_deviation_pct(Money.of(1), Money.zero()) is None
 
 
-def test_defense_halves_the_limits_and_rounds_down() -> None:
-    assert limits_in_force(5, 4, defense=False) == RiskLimits(5, 4)
-    assert limits_in_force(5, 4, defense=True) == RiskLimits(2, 2)
-    assert limits_in_force(1, 1, defense=True) == RiskLimits(0, 0)
+def test_the_factor_of_defense_mode_scales_the_limits_and_rounds_down() -> None:
+    assert limits_in_force(5, 4) == RiskLimits(5, 4)
+    assert limits_in_force(5, 4, Decimal("0.5")) == RiskLimits(2, 2)
+    assert limits_in_force(1, 1, Decimal("0.5")) == RiskLimits(0, 0)
+
+
+@pytest.mark.parametrize(
+    ("realised", "unrealised", "used"),
+    [("-30", "-20", "0.5"), ("-150", "50", "1"), ("-300", "100", "2"), ("10", "-10", "0"), ("10", "5", "0")],
+)
+def test_the_used_part_of_the_loss_limit(realised: str, unrealised: str, used: str) -> None:
+    assert loss_share(Money.of(realised), Money.of(unrealised), Money.of(100)) == Decimal(used)
+
+
+def test_what_is_unknown_leaves_the_used_part_unknown() -> None:
+    assert loss_share(None, Money.of(1), Money.of(1)) is None
+    assert loss_share(Money.of(1), None, Money.of(1)) is None
+    assert loss_share(Money.of(1), Money.of(1), None) is None
+    assert loss_share(Money.of(1), Money.of(1), Money.zero()) is None
 
 
 def test_the_threshold_is_a_share_of_the_float() -> None:

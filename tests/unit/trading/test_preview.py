@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
+from decimal import Decimal
 
 import pytest
 
 from tbot_bot.api.control import Act
-from tbot_bot.domain.lifecycle import State
+from tbot_bot.domain.defense import Cause, Defense
+from tbot_bot.domain.lifecycle import PHASES, Phase, State
 from tbot_bot.domain.money import Price
 from tbot_bot.trading.preview import PreviewFacts, preview
 from tbot_bot.trading.reconciliation import pull
@@ -24,7 +26,10 @@ NOTHING = PreviewFacts(
     orders=(),
     marks={},
     name="RIGD_US_SIM_01",
+    defense=Defense(),
+    defense_factor=Decimal("0.5"),
 )
+MAIN = {state for state in State if PHASES[state] is Phase.MAIN}
 MAY = {
     Act.START: {State.STOPPED},
     Act.PAUSE: {State.STARTED, State.IDLE, State.ANALYZING, State.TRADING, State.MONITORING},
@@ -43,6 +48,8 @@ MAY = {
     },
     Act.CANCEL_CLOSING: {State.GRACEFUL},
     Act.SIGN_RESIDUALS: {State.GRACEFUL, State.EMERGENCY},
+    Act.BEGIN_DEFENSE: MAIN,
+    Act.END_DEFENSE: set(),
     Act.RESET: {State.ERROR},
 }
 
@@ -72,6 +79,20 @@ def test_an_act_is_allowed_where_the_lifecycle_has_it(act: Act, state: State) ->
     assert bool(shown.refusal) != shown.allowed
     assert shown.title
     assert shown.sentence.endswith(".")
+
+
+def test_defense_mode_is_begun_once_and_ended_with_what_is_set_aside() -> None:
+    since = datetime(2026, 3, 2, 9, tzinfo=UTC)
+    loss = "60 % of the daily loss limit is used"
+    active = replace(NOTHING, defense=Defense({Cause.BY_HAND: "news (ada)", Cause.LOSS: loss}, since))
+    begun = preview(Act.BEGIN_DEFENSE, NOTHING)
+    assert begun.effects[0] == "Entries have 50 % of the float, of the open positions and of the trades."
+    assert "already" in preview(Act.BEGIN_DEFENSE, active).refusal
+    ended = preview(Act.END_DEFENSE, active)
+    assert ended.allowed
+    assert ended.effects[0] == f"Set aside until it has been gone: {loss}."
+    calm = replace(active, defense=replace(active.defense, calm_since=since))
+    assert len(preview(Act.END_DEFENSE, calm).effects) == 1
 
 
 def test_attributes_refuse_too() -> None:

@@ -255,6 +255,10 @@ class TestConsole:
             "14:03:00 UTC with 1 position left",
         )
         assert all(words in said for words in expected)
+        called = {"defense_mode_active": True, "defense_since": "2026-11-22T14:01:00Z", "defense_reasons": ["a loss"]}
+        for calm, over in ((None, ""), ("2010-11-22T15:00:00Z", " That is over; it ends by itself if it stays so.")):
+            (_, defense) = console.banners(bot(**called, defense_calm_since=calm), None)
+            assert "UTC: a loss." + over + " New entries are smaller" in defense.text
         ended = console.banners(bot(market_note="the replay has no session after 2013-10-09"), None)[1]
         assert (ended.look, ended.text.partition(":")[0]) == ("info", "The replay has no session after 2013-10-09")
         assert console.banners(None, None) == []
