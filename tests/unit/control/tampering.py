@@ -63,6 +63,10 @@ def rewrite(path: Path, change: Callable[[bytes], bytes]) -> None:
     path.write_bytes(change(path.read_bytes()))
 
 
+def _one_bit(kept: bytes) -> bytes:
+    return kept[:40] + bytes([kept[40] ^ 1]) + kept[41:]
+
+
 def swap(one: Path, other: Path) -> None:
     aside = one.with_name("aside")
     one.rename(aside)
@@ -147,7 +151,7 @@ TAMPERS = {
     "audit no longer append-only": Tamper(AUDIT, lambda home, _: unguarded(home.audit_database)),
     "older audit": Tamper(AUDIT, lambda home, older: put_back(home.audit_database, older / "storage/AUDIT.db")),
     "audit truncated": Tamper(AUDIT, lambda home, _: truncated(home.audit_database)),
-    "secret changed": file("secrets/env_bot.json.enc", lambda path: rewrite(path, lambda kept: kept[:-2] + b"=="[:2])),
+    "secret changed": file("secrets/env_bot.json.enc", lambda path: rewrite(path, _one_bit)),
     "secret deleted": file("secrets/env_bot.json.enc", Path.unlink),
     "secret added": file("secrets/new.json.enc", lambda path: path.write_bytes(b"x")),
     "secrets swapped": file("secrets", lambda path: swap(path / "env_bot.json.enc", path / "broker.json.enc")),
