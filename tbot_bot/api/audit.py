@@ -80,3 +80,27 @@ class AuditRecord(Message):
     versions: dict[str, int] = Field(description="Changes that each sealed database had seen.")
     hash: str = Field(description="Covers this record and all before it, in hexadecimal.")
     related: list[AuditItem] = Field(description="All records of the same request, this one among them, oldest first.")
+
+
+class AuditFinding(Message):
+    """What a verification of the whole trail found."""
+
+    at: str = Field(description="When it was done, UTC.")
+    by: str = Field(description="Who asked for it.")
+    ok: bool = Field(description="Whether every hash, seal, checkpoint and key is as it was written.")
+    checked: int = Field(description="How many records were checked.")
+    upto: int = Field(description="The last record that was there.")
+    first_bad_seq: int | None = Field(description="The first place that is wrong; null where none is.")
+    what: str = Field(description="What is wrong there.")
+    seconds: int = Field(description="How long it took.")
+
+
+class AuditVerification(Message):
+    """The verification under way, and the last one that was finished."""
+
+    running: bool = Field(description="Whether one is under way.")
+    started_at: str | None = Field(description="When it began, UTC; null where none is under way.")
+    checked: int = Field(description="How many records it has checked so far.")
+    of: int = Field(description="How many records there are to check.")
+    trouble: str = Field(default="", description="Why the newest one was not finished; empty where it was.")
+    last: AuditFinding | None = Field(description="The last one that was finished; null before the first.")

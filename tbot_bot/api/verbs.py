@@ -154,6 +154,8 @@ _TABLE = (
     # the audit trail
     Verb("audit.list", Permission.AUDIT_VIEW, _LIVE, audit.AskAudit, audit.AuditPage),
     Verb("audit.record", Permission.AUDIT_VIEW, _LIVE, audit.AskAuditRecord, audit.AuditRecord),
+    Verb("audit.verification", Permission.AUDIT_VIEW, _LIVE, Nothing, audit.AuditVerification),
+    Verb("audit.verify", Permission.AUDIT_VIEW, _LIVE, Nothing, audit.AuditVerification, True),
     # the recovery desk: answered where the home could not be opened, and nowhere else
     Verb("recovery.view", Permission.SETUP, _ERROR, Nothing, backups.RecoveryView),
     Verb("recovery.verify", Permission.SETUP, _ERROR, backups.AskBackup, backups.Backup),

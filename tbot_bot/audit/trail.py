@@ -15,7 +15,7 @@ from datetime import timedelta
 from tbot_bot.api.errors import ApiError
 from tbot_bot.audit.chain import PROBE, body_of, checkpoint_statement, is_signed, link, record_of, seal_of
 from tbot_bot.audit.keys import ChainKey, KeyRefusedError, Signer, key_of
-from tbot_bot.audit.verification import ENTRIES_PER_CHECKPOINT, Verification, verify_chain
+from tbot_bot.audit.verification import ENTRIES_PER_CHECKPOINT, Verification, VerificationOrder, verify_chain
 from tbot_bot.domain.audit import (
     GENESIS_VERB,
     KEY_VERB,
@@ -208,6 +208,10 @@ class AuditTrail:
     def verify(self, after: int = 0) -> Verification:
         """Check the chain beyond entry `after` (found good before); the module `verification` says what that proves."""
         return verify_chain(self._store, self._signer, after, key=self._key)
+
+    def order(self) -> VerificationOrder:
+        """What another process needs to verify this chain as long as its key is the present one."""
+        return VerificationOrder(self._key, *self._signer(PROBE))
 
     def written_by_others(self) -> bool:
         """Whether anyone else has written to the store since this was last asked: then all of it is to be verified."""

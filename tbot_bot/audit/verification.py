@@ -9,7 +9,7 @@ a later entry (the runner's own record does, or a copy of a checkpoint kept else
 from __future__ import annotations
 
 import hmac
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from tbot_bot.audit.chain import PROBE, is_signed, link, seal_of, statement_of
@@ -32,18 +32,39 @@ class Verification:
     what: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class VerificationOrder:
+    """What it takes to verify: the sealing key, and the present checkpoint key's id with its signature of the probe."""
+
+    key: bytes
+    key_id: str
+    probe: bytes
+
+    def sign(self, _probe: bytes) -> tuple[str, bytes]:
+        """Answer as the signer does; a verification has nothing signed but the probe."""
+        return self.key_id, self.probe
+
+
 class _BrokenError(Exception):
     def __init__(self, seq: int, what: str) -> None:
         super().__init__(what)
         self.seq = seq
 
 
-def verify_chain(store: AuditStore, signer: Signer, after: int = 0, *, key: bytes | None = None) -> Verification:
+def verify_chain(
+    store: AuditStore,
+    signer: Signer,
+    after: int = 0,
+    *,
+    key: bytes | None = None,
+    progress: Callable[[int, int], None] = lambda _checked, _of: None,
+) -> Verification:
     """Check all entries after `after`, which was found good before, and all checkpoints over them.
 
-    `key` is the home's sealing key; without it only what anyone can check is checked.
+    `key` is the home's sealing key; without it only what anyone can check is checked. `progress` is told now and then
+    how many entries of how many were checked.
     """
-    check = _Check(store, signer, after, key)
+    check = _Check(store, signer, after, key, progress)
     try:
         check.entries()
         check.signatures()
@@ -56,7 +77,10 @@ def verify_chain(store: AuditStore, signer: Signer, after: int = 0, *, key: byte
 class _Check:
     """One verification; head and checkpoints are read first, so that what is added meanwhile does not matter."""
 
-    def __init__(self, store: AuditStore, signer: Signer, after: int, key: bytes | None) -> None:
+    def __init__(
+        self, store: AuditStore, signer: Signer, after: int, key: bytes | None, progress: Callable[[int, int], None]
+    ) -> None:
+        self._progress = progress
         self._store = store
         self._signer = signer
         self._after = after
@@ -127,6 +151,7 @@ class _Check:
                 raise _BrokenError(position + 1, f"entry {position + 1} and those after it are missing")
             yield from page
             position = page[-1].seq
+            self._progress(self.checked, self.head.seq - self._after)
 
     def _keys(self) -> list[ChainKey]:
         rows = [row for row in self._store.key_rows() if row.seq <= self.head.seq]

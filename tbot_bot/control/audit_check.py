@@ -54,10 +54,9 @@ class AuditCheck:
         self._verify(self._verified if self._whole else 0)
         self._whole = True
 
-    def verify_whole(self) -> None:
-        """Verify all of the chain; raises TamperedError."""
+    def doubt(self) -> None:
+        """Verify all of it at the next look."""
         self._whole = False
-        self.look()
 
     def remember(self) -> None:
         """Write down the verified end, if it has moved."""

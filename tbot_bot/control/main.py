@@ -24,6 +24,7 @@ from tbot_bot.api.status import ErrorEvent
 from tbot_bot.audit.trail import AuditTrail
 from tbot_bot.config.paths import Home
 from tbot_bot.config.rotation import RotationError
+from tbot_bot.control.audit_examination import AuditExamination
 from tbot_bot.control.backups import Nightly, open_backups, open_restores
 from tbot_bot.control.clock import WallClock
 from tbot_bot.control.conductor import Conductor
@@ -328,7 +329,7 @@ class Runner:
         sessions = SessionVerbs(self._foundation, unsealer)
         backups = BackupVerbs(self._foundation, self._backups, self._restores)
         configuration = ConfigurationVerbs(self._foundation, self._open_floor, unsealer)
-        audit = AuditVerbs(self._foundation)
+        audit = AuditVerbs(self._foundation, AuditExamination(self._foundation, self._watch))
         verbs = (setup, sessions, dashboard, control, configuration, backups, audit)
         handlers = {name: handler for each in verbs for name, handler in each.handlers().items()}
         handlers |= closed_desk()

@@ -1,14 +1,16 @@
-"""Verbs of the audit trail: list it, read one record."""
+"""Verbs of the audit trail: list it, read one record, verify all of it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
 
-from tbot_bot.api.audit import AskAudit, AskAuditRecord, AuditItem, AuditPage, AuditQuery
+from tbot_bot.api.audit import AskAudit, AskAuditRecord, AuditItem, AuditPage, AuditQuery, AuditVerification
 from tbot_bot.api.audit import AuditRecord as Shown
 from tbot_bot.api.errors import ApiError
+from tbot_bot.api.model import Nothing
 from tbot_bot.api.wire import text_or_none
+from tbot_bot.control.audit_examination import AuditExamination
 from tbot_bot.control.foundation import Foundation
 from tbot_bot.control.system_api import Caller, Handler
 from tbot_bot.domain.audit import AuditFilter, AuditPhase, AuditRecord, AuditResult
@@ -21,12 +23,18 @@ _RELATED = 100
 class AuditVerbs:
     """The handlers."""
 
-    def __init__(self, foundation: Foundation) -> None:
+    def __init__(self, foundation: Foundation, examination: AuditExamination) -> None:
         self._audit = foundation.audit
+        self._examination = examination
 
     def handlers(self) -> Mapping[str, Handler]:
         """The verbs answered here."""
-        return {"audit.list": self._list, "audit.record": self._record}
+        return {
+            "audit.list": self._list,
+            "audit.record": self._record,
+            "audit.verification": lambda _caller, _nothing: self._examination.view(),
+            "audit.verify": self._verify,
+        }
 
     def _list(self, _caller: Caller, asked: AskAudit) -> AuditPage:
         before = int(asked.cursor) if asked.cursor else None
@@ -40,6 +48,10 @@ class AuditVerbs:
                 404, "no_such_record", "There is no such record", f"Entry {asked.seq}.", "Go back to the list."
             )
         return self._whole(record)
+
+    def _verify(self, caller: Caller, _nothing: Nothing) -> AuditVerification:
+        self._examination.begin(caller.actor)
+        return self._examination.view()
 
     def _whole(self, record: AuditRecord) -> Shown:
         entry = record.entry

@@ -57,8 +57,16 @@ def open_sqlite(path: Path, *, pooled: bool = True) -> Engine:
 
 def open_copy(path: Path) -> Engine:
     """Open a SQLite file that nobody writes, for reading only; nothing is locked or made beside it."""
-    address = f"sqlite:///{path.absolute().as_uri()}?mode=ro&immutable=1&uri=true"
-    engine = create_engine(address, poolclass=NullPool)
+    return _open_for_reading(path, "mode=ro&immutable=1")
+
+
+def open_beside(path: Path) -> Engine:
+    """Open a SQLite file that another process writes, for reading only."""
+    return _open_for_reading(path, "mode=ro")
+
+
+def _open_for_reading(path: Path, how: str) -> Engine:
+    engine = create_engine(f"sqlite:///{path.absolute().as_uri()}?{how}&uri=true", poolclass=NullPool)
 
     @event.listens_for(engine, "connect")
     def _configure(connection: Any, _record: Any) -> None:

@@ -6,9 +6,10 @@ import re
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
-from flask import Blueprint, Response, render_template, request
+from flask import Blueprint, Response, redirect, render_template, request
+from werkzeug.wrappers import Response as AnyResponse
 
-from tbot_bot.api.audit import AskAudit, AskAuditRecord, AuditPage, AuditQuery, AuditRecord
+from tbot_bot.api.audit import AskAudit, AskAuditRecord, AuditPage, AuditQuery, AuditRecord, AuditVerification
 from tbot_bot.api.errors import ApiError, Problem
 from tbot_bot.api.lifecycle import Phase
 from tbot_bot.api.permissions import Permission
@@ -16,7 +17,7 @@ from tbot_web.support import audit_view
 from tbot_web.support.openapi import documented
 from tbot_web.support.page import CHECK, Page
 from tbot_web.support.requests import whole_number
-from tbot_web.support.runner_client import runner
+from tbot_web.support.runner_client import idempotency_key, runner
 from tbot_web.support.utils_web import Answer, attempt, failed_panel, json_answer, message_of
 
 PAGE = Page(
@@ -81,10 +82,20 @@ def show() -> Answer:
     chosen = attempt(Filter.of_request)
     if isinstance(chosen, Problem):
         return failed_panel(PAGE, chosen)
-    found = attempt(lambda: _list(chosen, _PAGE))
-    if isinstance(found, Problem):
-        return failed_panel(PAGE, found)
-    return render_template("audit.html", page=PAGE, chosen=chosen, view=audit_view, found=found)
+    found, check = attempt(lambda: _list(chosen, _PAGE)), attempt(_verification)
+    for part in (found, check):
+        if isinstance(part, Problem):
+            return failed_panel(PAGE, part)
+    return render_template("audit.html", page=PAGE, chosen=chosen, view=audit_view, found=found, check=check)
+
+
+@blueprint.post("/verify")
+def verify() -> Answer | AnyResponse:
+    """Begin a verification, and go back to where its progress is shown."""
+    begun = attempt(lambda: runner().call("audit.verify"))
+    if isinstance(begun, Problem):
+        return failed_panel(PAGE, begun)
+    return redirect(PAGE.address, 303)
 
 
 @blueprint.get("/<int:seq>")
@@ -103,6 +114,21 @@ def rows() -> Response:
     return json_answer(_list(Filter.of_request(), whole_number("limit", _PAGE, 1, _PAGE_MAX)))
 
 
+@blueprint.get("/api/verify")
+@documented("How far a verification is, and what the last one found.", answer=AuditVerification)
+def verification() -> Response:
+    """How far it is."""
+    return json_answer(_verification())
+
+
+@blueprint.post("/api/verify")
+@documented("Verify the whole trail, unless that is under way.", answer=AuditVerification, repeatable=True)
+def begin() -> Response:
+    """Begin a verification."""
+    begun: AuditVerification = runner().call("audit.verify", request_id=idempotency_key())
+    return json_answer(begun)
+
+
 @blueprint.get("/api/<int:seq>")
 @documented("One record whole, with all others of its request.", answer=AuditRecord, address=AskAuditRecord)
 def one(seq: int) -> Response:
@@ -119,6 +145,11 @@ def _record(seq: int) -> AuditRecord:
     if seq < 1 or seq > 10**18:
         raise ApiError.of(404, "no_such_record", "There is no such record", next_step="Go back to the list.")
     found: AuditRecord = runner().call("audit.record", AskAuditRecord(seq=seq))
+    return found
+
+
+def _verification() -> AuditVerification:
+    found: AuditVerification = runner().call("audit.verification")
     return found
 
 

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import signal
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tbot_bot.api.audit import AuditVerification
 from tbot_bot.api.errors import ApiError
 from tbot_bot.api.permissions import Permission, Role, may
 from tbot_bot.api.verbs import VERBS
+from tbot_bot.control.audit_examination import AuditExamination
+from tbot_bot.control.integrity import IntegrityWatch
 from tbot_bot.control.verbs_audit import AuditVerbs
 from tbot_bot.domain.lifecycle import State
-from tests.unit.control.backstage import Backstage, call, furnished
+from tests.unit.control.backstage import Backstage, call, furnished, wait_until
 
 
 class Desk:
@@ -21,7 +28,9 @@ class Desk:
     def __init__(self, stage: Backstage) -> None:
         self.stage = stage
         self.audit = stage.foundation.audit
-        self.handlers = AuditVerbs(stage.foundation).handlers()
+        self.watch = IntegrityWatch(stage.foundation)
+        self.examination = AuditExamination(stage.foundation, self.watch)
+        self.handlers = AuditVerbs(stage.foundation, self.examination).handlers()
 
     def ask(self, verb: str, /, **params: object) -> Any:
         return call(self.handlers, verb, self.stage.caller(), **params)
@@ -29,14 +38,21 @@ class Desk:
     def seqs(self, **params: object) -> list[int]:
         return [one.seq for one in self.ask("audit.list", **params).items]
 
+    def verified(self) -> AuditVerification:
+        """The verification that was begun, once it has ended."""
+        wait_until(lambda: not self.ask("audit.verification").running, "the verification ended", 60)
+        return self.ask("audit.verification")
+
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Desk:
-    return Desk(furnished(tmp_path / "home"))
+def desk(tmp_path: Path) -> Iterator[Desk]:
+    desk = Desk(furnished(tmp_path / "home"))
+    yield desk
+    desk.examination.stop()
 
 
 def test_administrators_and_auditors_while_the_bot_is_live() -> None:
-    for name in ("audit.list", "audit.record"):
+    for name in ("audit.list", "audit.record", "audit.verify", "audit.verification"):
         assert VERBS[name].permission is Permission.AUDIT_VIEW
         assert State.IDLE in VERBS[name].states
         assert State.REGISTRATION not in VERBS[name].states
@@ -101,3 +117,54 @@ def test_a_record_that_is_not_there(desk: Desk) -> None:
     with pytest.raises(ApiError) as refused:
         desk.ask("audit.record", seq=desk.audit.end()[0] + 1)
     assert refused.value.problem.status == 404
+
+
+def test_the_whole_trail_is_verified_beside_the_runner(desk: Desk) -> None:
+    before = desk.ask("audit.verification")
+    assert (before.running, before.last, before.of) == (False, None, desk.audit.end()[0])
+    for number in range(150):
+        desk.audit.record(verb="test", phase="event", actor="runner", target=str(number))
+    end = desk.audit.end()[0]
+    begun = desk.ask("audit.verify")
+    assert (begun.running, begun.of) == (True, end)
+    desk.ask("audit.verify")  # another one is not begun
+    done = desk.verified()
+    assert done.trouble == ""
+    assert done.last is not None
+    assert (done.last.ok, done.last.checked, done.last.upto, done.last.what) == (True, end, end, "")
+    told = desk.stage.audited("audit.verify")
+    assert [(one.result, one.detail) for one in told] == [("ok", {"checked": end, "upto": end})]
+    assert not desk.watch.findings
+    assert AuditExamination(desk.stage.foundation, desk.watch).view().last == done.last
+
+
+def test_what_was_changed_is_named_and_reaches_the_watch(desk: Desk) -> None:
+    with closing(sqlite3.connect(desk.stage.home.audit_database)) as connection, connection:
+        connection.execute("DROP TRIGGER entry_no_update")
+        connection.execute("UPDATE entry SET body = replace(body, 'system', 'mallory') WHERE seq = 1")
+    desk.ask("audit.verify")
+    done = desk.verified()
+    assert done.last is not None
+    assert (done.last.ok, done.last.first_bad_seq) == (False, 1)
+    assert "entry 1 is not what was written" in done.last.what
+    assert [one.subject for one in desk.watch.findings] == ["Audit trail"]
+
+
+def test_a_rotation_meanwhile_does_not_make_it_wrong(desk: Desk) -> None:
+    desk.ask("audit.verify")
+    examiner = desk.examination._run.child.process
+    examiner.send_signal(signal.SIGSTOP)  # it has not looked yet: its interpreter is still starting
+    desk.stage.configure(SIM_SPEED=7)
+    examiner.send_signal(signal.SIGCONT)
+    done = desk.verified()
+    assert done.last is not None
+    assert (done.last.ok, done.last.what) == (True, "")
+
+
+def test_one_that_was_ended_counts_as_not_done(desk: Desk) -> None:
+    desk.ask("audit.verify")
+    desk.examination.stop()
+    done = desk.ask("audit.verification")
+    assert not done.running
+    assert done.last is None
+    assert "ended before it was done" in done.trouble

@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from tbot_bot.api.audit import AskAudit, AskAuditRecord, AuditItem, AuditPage, AuditRecord
+from tbot_bot.api.audit import (
+    AskAudit,
+    AskAuditRecord,
+    AuditFinding,
+    AuditItem,
+    AuditPage,
+    AuditRecord,
+    AuditVerification,
+)
 from tbot_bot.api.errors import ApiError
 
 COUNT = 120
@@ -65,6 +73,35 @@ def record(_caller: Any, asked: AskAuditRecord) -> AuditRecord:
     )
 
 
+FOUND = AuditFinding(
+    at="2026-11-22T07:40:00Z", by="ada", ok=True, checked=COUNT, upto=COUNT, first_bad_seq=None, what="", seconds=4
+)
+BROKEN = FOUND.model_copy(
+    update={
+        "ok": False,
+        "checked": 16,
+        "first_bad_seq": 17,
+        "what": "entry 17 is not what was written there after the one before it",
+    }
+)
+
+
+def verification(**changes: Any) -> AuditVerification:
+    """Nothing under way, and a good finding."""
+    told = {"running": False, "started_at": None, "checked": 0, "of": COUNT, "last": FOUND}
+    return AuditVerification.model_validate(told | changes)
+
+
+def running() -> AuditVerification:
+    """One under way."""
+    return verification(running=True, started_at="2026-11-22T07:59:51Z", checked=40_000, of=1_000_000)
+
+
 def answers() -> dict[str, Callable[..., Any]]:
     """What the audit page is answered."""
-    return {"audit.list": page, "audit.record": record}
+    return {
+        "audit.list": page,
+        "audit.record": record,
+        "audit.verification": lambda *_: verification(),
+        "audit.verify": lambda *_: running(),
+    }

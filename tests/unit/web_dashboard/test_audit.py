@@ -5,11 +5,12 @@ from typing import Any
 
 import pytest
 
-from tbot_bot.api.audit import AskAudit, AuditPage
+from tbot_bot.api.audit import AskAudit, AuditPage, AuditVerification
 from tbot_bot.api.permissions import Role
 from tbot_web.support import audit_view
 from tests.unit.web.canned import CannedRunner
 from tests.unit.web.pages import Browser
+from tests.unit.web_dashboard import canned_audit
 from tests.unit.web_dashboard.canned_audit import CHANGE, COUNT
 
 
@@ -98,3 +99,30 @@ def test_changes_are_told_field_by_field() -> None:
         ("a", "1", "1"),
     ]
     assert audit_view.changes(None, None) == []
+
+
+def test_a_verification_is_begun_followed_and_told(runner: CannedRunner, admin: Browser) -> None:
+    assert "All 120 records up to 120" in admin.get("/audit/").text
+    runner.special["audit.verification"] = lambda *_: canned_audit.running()
+    sent = admin.send("/audit/verify", {}, seen_on="/audit/")
+    assert (sent.status_code, sent.headers["Location"]) == (303, "/audit/")
+    page = admin.get("/audit/").text
+    assert "40,000 of 1,000,000 records" in page
+    assert '<progress value="40000" max="1000000"' in page
+    assert "data-running" in page
+    shown = AuditVerification.model_validate_json(admin.poll("/audit/api/verify").content)
+    assert (shown.running, shown.checked) == (True, 40_000)
+    begun = admin.post("/audit/api/verify", X_CSRFToken=admin.token("/audit/"), Idempotency_Key="verify-0001")
+    assert AuditVerification.model_validate_json(begun.content).running
+    assert [caller.request_id for name, caller, _ in runner.calls if name == "audit.verify"][-1] == "verify-0001"
+
+
+def test_a_finding_names_the_first_wrong_place(runner: CannedRunner, admin: Browser) -> None:
+    runner.special["audit.verification"] = lambda *_: canned_audit.verification(last=canned_audit.BROKEN)
+    page = admin.get("/audit/").text
+    assert "First wrong place: record 17. Entry 17 is not what was written there" in page
+    assert "mark-bad" in page
+    runner.special["audit.verification"] = lambda *_: canned_audit.verification(last=None)
+    assert "Nobody has asked for it yet" in admin.get("/audit/").text
+    runner.special["audit.verification"] = lambda *_: canned_audit.verification(trouble="It ended early.", last=None)
+    assert "It ended early." in admin.get("/audit/").text
