@@ -24,12 +24,12 @@ def rounds(request: pytest.FixtureRequest) -> Rounds:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """A whole system that fails for want of time is tried again, twice at most, and is reported as tried again.
 
-    It shares two cores with a browser, and the disk with everything. Full counts take as long as they take; a hang
-    still ends.
+    It shares two cores with a browser, and the disk with everything. Full counts take as long as they take and are
+    not tried again; a hang still ends.
     """
     for item in items:
-        whole = item.path.parent.name in {"integration", "browser"}
-        if whole:
-            item.add_marker(pytest.mark.flaky(reruns=2))
-        if config.getoption("--soak") and item.get_closest_marker("soak"):
+        in_full = config.getoption("--soak") and item.get_closest_marker("soak")
+        if in_full:
             item.add_marker(pytest.mark.timeout(3600))
+        elif item.path.parent.name in {"integration", "browser"}:
+            item.add_marker(pytest.mark.flaky(reruns=2))

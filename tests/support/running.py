@@ -49,12 +49,16 @@ class Refused(Exception):  # noqa: N818 - reads as what happened in a test
 
 
 class RunningHome:
-    """Starts and ends a runner; the home outlives it. `started` knows the homes of all runners by process id."""
+    """Starts and ends a runner; the home outlives it. `started` knows the homes of all runners by process id.
+
+    `module` is what is run.
+    """
 
     started: ClassVar[dict[int, Path]] = {}
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, module: str = "tbot_bot.control.main") -> None:
         self.home = Home(root)
+        self.module = module
         self.process: subprocess.Popen[bytes] | None = None
         self.session: str | None = None
         self.setup_session: str | None = None
@@ -68,7 +72,7 @@ class RunningHome:
     def start(self, *, wait: bool = True) -> RunningHome:
         self._said = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `end`
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "tbot_bot.control.main"],
+            [sys.executable, "-m", self.module],
             cwd=REPOSITORY,
             env=os.environ | {"TBOT_HOME": str(self.home.root)},
             stdin=subprocess.PIPE,
