@@ -121,7 +121,10 @@ class TellExecution(Message):
 
 
 class TellMarket(Message):
-    """Heartbeat, about each market minute or wall second: market time, session, window, marks by symbol."""
+    """Heartbeat, about each market minute or wall second: market time, session, window, marks by symbol.
+
+    Of the broker: whether it answers, what became of the calls since the last heartbeat, and when its newest bar ended.
+    """
 
     kind: Literal["market"] = "market"
     id: int
@@ -133,9 +136,11 @@ class TellMarket(Message):
     strategy: str | None
     window: str
     marks: dict[str, str]
-    latency_ms: int
     broker_ok: bool
     broker_error: str | None = None
+    answers_ms: list[int] = Field(default_factory=list)
+    unanswered: int = 0
+    newest_bar_at: str | None = None
 
 
 class TellSession(Message):

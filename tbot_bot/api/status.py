@@ -154,6 +154,11 @@ class BotStatus(Message):
     trading_since: str | None = Field(description="Open of the first session in which it could trade, market time.")
     open_orders: int | None = Field(description="Orders that work at the broker.")
     api_latency_ms: int | None = Field(description="Time of the last answer of the broker, in milliseconds.")
+    api_p95_ms: int | None = Field(
+        default=None, description="Time that 95 of 100 of its newest answers do not exceed, in milliseconds."
+    )
+    api_reason: str | None = Field(default=None, description="Why the broker's interface is not healthy.")
+    api_since: str | None = Field(default=None, description="Since when the broker's interface is so, UTC.")
     state_reason: str = Field(description="Why the bot is in this state.")
     state_since: str = Field(description="Since when it is in this state, UTC.")
     simulated: bool = Field(description="Whether the market is the embedded simulated one.")

@@ -101,6 +101,78 @@ class TradingSettings(Settings):
         minimum="0.05",
         maximum="0.95",
     )
+    WATCHDOG_WINDOW_S: Whole = setting(
+        60,
+        title="Calls looked at",
+        help="Latency and errors of the broker's interface are those of the calls in this time.",
+        group="Watchdog",
+        unit="seconds",
+        minimum=10,
+        maximum=3600,
+    )
+    WATCHDOG_LATENCY_MS: Whole = setting(
+        1000,
+        title="Slow answers",
+        help="The broker's interface is degraded when one answer in twenty takes this long.",
+        group="Watchdog",
+        unit="milliseconds",
+        minimum=1,
+        maximum=60_000,
+    )
+    WATCHDOG_ERRORS_PCT: Whole = setting(
+        10,
+        title="Lost answers",
+        help="It is degraded when so many calls get no answer.",
+        group="Watchdog",
+        unit="% of the calls",
+        minimum=1,
+        maximum=100,
+    )
+    WATCHDOG_LATE_S: Whole = setting(
+        10,
+        title="Degraded after",
+        help="It is degraded when no call was answered, or the bot did not report, for this long.",
+        group="Watchdog",
+        unit="seconds",
+        minimum=2,
+        maximum=600,
+    )
+    WATCHDOG_DOWN_S: Whole = setting(
+        30,
+        title="Down after",
+        help="It is down, and no entry is made, when no call was answered, or the bot did not report, for this long.",
+        group="Watchdog",
+        unit="seconds",
+        minimum=5,
+        maximum=3600,
+    )
+    WATCHDOG_STALE_BARS: Whole = setting(
+        5,
+        title="Stale data",
+        help="It is degraded when no bar of an open market came for this long, and down after three times as long.",
+        group="Watchdog",
+        unit="market minutes",
+        minimum=1,
+        maximum=120,
+    )
+    WATCHDOG_CALM_S: Whole = setting(
+        30,
+        title="Well again after",
+        help="A degraded interface has to be well for this long before it counts as healthy.",
+        group="Watchdog",
+        unit="seconds",
+        minimum=0,
+        maximum=3600,
+    )
+    WATCHDOG_PROBES: Whole = setting(
+        3,
+        title="Good probes",
+        help="An interface that was down has to answer this many probes in a row; then broker and books are compared.",
+        group="Watchdog",
+        unit="answers",
+        minimum=1,
+        maximum=100,
+    )
     STRATEGY_SEQUENCE: Text = setting(
         ",".join(STRATEGY_NAMES),
         title="Strategies",
@@ -183,7 +255,7 @@ class TradingSettings(Settings):
         )
 
     def conflicts(self) -> dict[str, str]:
-        """No strategy is named twice, and the highest price is above the lowest."""
+        """No strategy is named twice; the highest price is above the lowest, and down comes after degraded."""
         names = self.STRATEGY_SEQUENCE.split(",")
         checks = (
             (len(set(names)) < len(names), "STRATEGY_SEQUENCE", "Strategies must name each strategy once"),
@@ -191,6 +263,11 @@ class TradingSettings(Settings):
                 self.CANDIDATE_PRICE_MAX <= self.CANDIDATE_PRICE_MIN,
                 "CANDIDATE_PRICE_MAX",
                 "Highest price must be above the lowest",
+            ),
+            (
+                self.WATCHDOG_DOWN_S <= self.WATCHDOG_LATE_S,
+                "WATCHDOG_DOWN_S",
+                "Down after must be longer than Degraded after",
             ),
         )
         return {name: message for wrong, name, message in checks if wrong}

@@ -5,11 +5,13 @@ from __future__ import annotations
 from datetime import date
 
 from tbot_bot.api.control import ClosingReport
+from tbot_bot.api.status import ApiHealth
 from tbot_bot.domain.defense import Defense
 from tbot_bot.domain.money import Money
 from tbot_bot.domain.notices import NoticeKind
 from tbot_bot.domain.trades import Result
 from tbot_bot.monitoring.notices import Notices
+from tbot_bot.monitoring.watchdog_bot import Judgement
 
 
 class Announcements:
@@ -61,6 +63,13 @@ class Announcements:
         self._break = found
         what = f"No entry is made until this is settled: {found}." if found else "They agree again."
         self.notices.tell(NoticeKind.RECONCILIATION_BREAK, what, {"found": found or "clean"})
+
+    def api_health(self, judged: Judgement) -> None:
+        """The broker's interface is down, or was until now."""
+        what = f"The broker's interface is {judged.health}: {judged.reason or 'it answers again'}."
+        if judged.health is ApiHealth.DOWN:
+            what += " No entry is made until it answers again; protective orders stand at the broker."
+        self.notices.tell(NoticeKind.API_HEALTH, what, {"health": judged.health})
 
     def session_summary(self, day: date, result: Result, equity: Money | None, found: str) -> None:
         """An exchange session closed."""

@@ -31,6 +31,7 @@ from tbot_bot.api.bot_protocol import (
 )
 from tbot_bot.api.model import Message
 from tbot_bot.api.wire import execution_to_wire, intent_to_wire, order_to_wire, trade_from_wire
+from tbot_bot.brokers.measured import Calls
 from tbot_bot.domain.intents import NoTrade, OrderIntent
 from tbot_bot.domain.market import Session
 from tbot_bot.domain.money import Price
@@ -173,8 +174,9 @@ class RunnerLink:
         marks: Mapping[str, Price],
         *,
         is_open: bool,
-        latency_ms: int,
         broker_error: str | None,
+        calls: Calls,
+        newest_bar_at: datetime | None,
     ) -> None:
         """Say what time it is in the market and how the broker is; not waited for."""
         self._send(
@@ -188,9 +190,11 @@ class RunnerLink:
                 strategy=running.strategy,
                 window=running.window,
                 marks={symbol: str(price) for symbol, price in marks.items()},
-                latency_ms=latency_ms,
                 broker_ok=broker_error is None,
                 broker_error=broker_error,
+                answers_ms=list(calls.answers_ms),
+                unanswered=calls.unanswered,
+                newest_bar_at=None if newest_bar_at is None else to_rfc3339(newest_bar_at),
             )
         )
 

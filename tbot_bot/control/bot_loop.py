@@ -10,6 +10,7 @@ import structlog
 
 from tbot_bot.api.bot_protocol import Halt, Pause, Run
 from tbot_bot.api.wire import trade_from_wire
+from tbot_bot.brokers.measured import MeasuredBroker
 from tbot_bot.control.bot_link import RunnerLink, Tell
 from tbot_bot.domain.broker import (
     BarClosed,
@@ -24,7 +25,7 @@ from tbot_bot.domain.broker import (
     SessionOpened,
 )
 from tbot_bot.domain.intents import Enter, Exit, NoTrade, Stage, Tighten
-from tbot_bot.domain.market import Session
+from tbot_bot.domain.market import Bar, Session
 from tbot_bot.domain.money import Money
 from tbot_bot.domain.time import to_rfc3339
 from tbot_bot.trading.execution import EntryDesk, OrderRecipe
@@ -60,7 +61,7 @@ class BotLoop:
         risk_fraction: Decimal,
         positions_max: int,
     ) -> None:
-        self._broker = broker
+        self._broker = broker = MeasuredBroker(broker, monotonic_s)
         self._link = link
         self._router = router
         self._monotonic_s = monotonic_s
@@ -76,7 +77,7 @@ class BotLoop:
         self._session: Session | None = None
         self._minute: datetime | None = None
         self._bars_at_s = 0.0
-        self._latency_ms = 0
+        self._newest_bar_at: datetime | None = None
         self._heartbeat_at_s = 0.0
         self._must_catch_up = True
         self._must_cancel_entries = False
@@ -167,6 +168,7 @@ class BotLoop:
                 if bar.end_at != self._minute:
                     self._end_minute()
                     self._minute, self._bars_at_s = bar.end_at, self._monotonic_s()
+                self._note_bar(bar)
                 self._router.on_bar(bar)
             case OrderChanged(order):
                 self._view.note_order(order)
@@ -253,11 +255,8 @@ class BotLoop:
         self._router.begin_session(session)
 
     def _read_clock(self) -> None:
-        asked_s = self._monotonic_s()
         clock = self._broker.clock()
-        answered_s = self._monotonic_s()
-        self._latency_ms = round((answered_s - asked_s) * 1000)
-        self._heartbeat_at_s = answered_s + HEARTBEAT_S
+        self._heartbeat_at_s = self._monotonic_s() + HEARTBEAT_S
         self._now = clock.now if self._now is None else max(self._now, clock.now)
         if clock.session is None:
             self._session = None
@@ -273,8 +272,9 @@ class BotLoop:
             self._router.running_at(self._now),
             self._router.marks,
             is_open=self._is_open,
-            latency_ms=self._latency_ms,
             broker_error=self._trouble,
+            calls=self._broker.take(),
+            newest_bar_at=self._newest_bar_at,
         )
 
     def _catch_up(self) -> None:
@@ -291,7 +291,11 @@ class BotLoop:
     def _learn_bars(self, symbols: Sequence[str], start_at: datetime, end_at: datetime) -> None:
         for symbol in symbols:
             for bar in self._broker.bars(symbol, start_at, end_at):
+                self._note_bar(bar)
                 self._router.learn(bar)
+
+    def _note_bar(self, bar: Bar) -> None:
+        self._newest_bar_at = bar.end_at if self._newest_bar_at is None else max(self._newest_bar_at, bar.end_at)
 
     def _stumble(self, error: Exception, trouble: str | None) -> None:
         """Say what is wrong, wait longer each time, and read everything again before going on."""

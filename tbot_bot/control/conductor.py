@@ -15,8 +15,10 @@ import structlog
 
 from tbot_bot.api.bot_protocol import Halt, Pause, Run, TellMarket, TellSession
 from tbot_bot.api.control import ClosingReport
+from tbot_bot.api.status import ApiHealth
 from tbot_bot.config.restored import LEDGER_RESTORED
 from tbot_bot.control.announcements import Announcements
+from tbot_bot.control.api_watch import ApiWatch
 from tbot_bot.control.defense_keeper import DefenseKeeper
 from tbot_bot.control.floor import Floor
 from tbot_bot.control.foundation import Foundation
@@ -30,6 +32,7 @@ from tbot_bot.domain.intents import Window
 from tbot_bot.domain.lifecycle import CLOSING, RUNNING, TRANSITIONS, State, require_transition
 from tbot_bot.domain.time import from_rfc3339
 from tbot_bot.monitoring.log_book import LogBook
+from tbot_bot.monitoring.watchdog_bot import Judgement, Limits
 from tbot_bot.trading.adoption import adopt
 from tbot_bot.trading.closing import Closing, ClosingKind, ClosingOutcome
 from tbot_bot.trading.kill_switch import KillLatchedError, KillSwitchError
@@ -76,6 +79,8 @@ class Conductor:
         self.announce = Announcements(self.notices)
         self.defense = DefenseKeeper(foundation, log_book, self.floor, self._defense_changed)
         self.day = TradingDay(self.floor, foundation.clock, self._trip, lambda: self.defense.factor)
+        limits = Limits.of(self.floor.settings)
+        self.api = ApiWatch(limits, foundation.clock, self.floor.probe, self._api_changed)
         self.closing: Closing | None = None
         self._last_closing: ClosingReport | None = None
         self.boot: BootReport | None = None
@@ -96,7 +101,7 @@ class Conductor:
             state=self._lifecycle.state,
             armed=self.floor.kill_switch.is_armed(),
             killed=self.kill_triggered() is not False,
-            paused=self.paused_because() is not None,
+            paused=self.paused_because() is not None or self._books_behind,
             market_day=open_day,
             instruments=self.floor.instruments(),
             marks=seen.marks,
@@ -119,7 +124,7 @@ class Conductor:
 
     def paused_because(self) -> str | None:
         """Why no new entry is made; None when entries are allowed."""
-        return self.break_found or self._record.fact(_PAUSED)
+        return self.break_found or self.api.down_because() or self._record.fact(_PAUSED)
 
     def is_broken(self) -> bool:
         """Whether broker, books and ledger disagree, and nobody signed for it."""
@@ -231,9 +236,11 @@ class Conductor:
         self.floor.poll()
         if self.floor.venue_damage is not None:
             self.fail(self.floor.venue_damage)
+        self.api.look()
         state = self._lifecycle.state
         with self._lock:
-            self.defense.look(self.day.figures, broken=self.is_broken(), running=state in RUNNING)
+            health, running = self.api.judgement.health, state in RUNNING
+            self.defense.look(self.day.figures, api=health, broken=self.is_broken(), running=running)
             if self.kill_triggered() and State.EMERGENCY in TRANSITIONS[state] and not self._record.fact(_KILL_CLOSED):
                 self._begin_closing(State.EMERGENCY, self._kill_reason or "kill switch pulled", "kill switch")
                 self._kill_reason = None
@@ -264,6 +271,8 @@ class Conductor:
         self.floor.close()
 
     def _keep_trading(self) -> None:
+        if self.api.is_down:
+            return  # there is nobody to compare with; the probes say when there is
         now = self._clock.now()
         due = now >= self._reconcile_at
         if self._bot_may_trade and (self._books_behind or due):
@@ -292,6 +301,7 @@ class Conductor:
             return
         self.break_found = None
         self.announce.tie_out("")
+        self._books_behind = False
         allotted = self.day.float_in_force(seen)
         if allotted is None:
             return
@@ -330,7 +340,7 @@ class Conductor:
         found = None if report.may_trade else "; ".join(report.sentences) or "broker, books and ledger disagree"
         if found != self.break_found:
             self.break_found = found
-            self.floor.bot.tell(Pause(paused=self.paused_because() is not None, reason=self.paused_because() or ""))
+            self._tell_pause()
             log.log(40 if found else 20, "tie-out", found=found or "clean")
             self.announce.tie_out(found or "")
             self._changed()
@@ -394,8 +404,21 @@ class Conductor:
     def _set_pause(self, reason: str | None) -> None:
         with self._lock:
             self._record.set_fact(_PAUSED, reason)
-            because = self.paused_because()
-            self.floor.bot.tell(Pause(paused=because is not None, reason=because or ""))
+            self._tell_pause()
+        self._changed()
+
+    def _tell_pause(self) -> None:
+        because = self.paused_because()
+        self.floor.bot.tell(Pause(paused=because is not None, reason=because or ""))
+
+    def _api_changed(self, before: Judgement, after: Judgement) -> None:
+        """An interface that was down, or is: entries stop at once, and follow once broker and books were compared."""
+        with self._lock:
+            if before.health is ApiHealth.DOWN:
+                self._books_behind = True
+            if ApiHealth.DOWN in (before.health, after.health):
+                self._tell_pause()
+                self.announce.api_health(after)
         self._changed()
 
     def _defense_changed(self) -> None:
@@ -413,7 +436,8 @@ class Conductor:
 
     def market(self, told: TellMarket) -> None:
         """A minute or a second has passed in the market."""
-        seen = self.floor.view.take(told, self._clock.now())
+        self.api.hear(told)
+        seen = self.floor.view.take(told)
         with self._lock:
             self.day.minute(seen)
             if self._bot_may_trade and self._lifecycle.state in WINDOWS:
@@ -461,6 +485,7 @@ class Conductor:
         """The bot's end of the line closed: nothing trades until a new bot has reconciled."""
         with self._lock:
             self._bot_may_trade = False
+            self.api.expect()
             self.floor.view.lose()
             self._reconcile_at = self._clock.now()
             if self._lifecycle.state in WINDOWS:

@@ -17,7 +17,6 @@ from tbot_bot.control.trading_day import DayFigures
 from tbot_bot.domain.audit import AuditPhase, AuditResult
 from tbot_bot.domain.defense import Cause, Defense, DefenseFacts, advance, ended_by_hand, losing_run
 from tbot_bot.monitoring.log_book import LogBook
-from tbot_bot.monitoring.watchdog_bot import judge as judge_health
 
 log = structlog.get_logger("defense")
 LOOK_EVERY = timedelta(seconds=1)
@@ -49,14 +48,14 @@ class DefenseKeeper:
         """What float and limits are scaled by now."""
         return self._rules.factor if self.state.is_active else _UNSCALED
 
-    def look(self, figures: Callable[[Seen], DayFigures], *, broken: bool, running: bool) -> None:
+    def look(self, figures: Callable[[Seen], DayFigures], *, api: ApiHealth, broken: bool, running: bool) -> None:
         """Look whether something calls for it, at most every LOOK_EVERY; the interface counts while the bot runs."""
         now = self._clock.now()
         if self._looked_at is not None and now - self._looked_at < LOOK_EVERY:
             return
         self._looked_at = now
         seen = self._floor.view.seen
-        health = judge_health(seen.heartbeat, now) if running else ApiHealth.UNKNOWN
+        health = api if running else ApiHealth.UNKNOWN
         facts = self._facts(figures(seen), self._api_unwell_for(health, now), broken=broken)
         self._become(advance(self.state, facts, self._rules, now=now, market_time=seen.market_time), _RUNNER)
 

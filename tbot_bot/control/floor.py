@@ -83,6 +83,10 @@ class Floor:
         """Whether it makes sense to ask the broker: our own market must have opened first."""
         return self.venue_keeper is None or self.venue_ready.is_set()
 
+    def probe(self) -> None:
+        """Ask the broker something small; BrokerUnavailableError where it gives no answer."""
+        self.broker.account()
+
     def run_market(self) -> None:
         """Start the simulated market's clock for the first time; later calls change nothing."""
         self._foundation.record.set_fact(_MARKET_RUN, "yes")

@@ -11,7 +11,6 @@ from tbot_bot.domain.intents import Window
 from tbot_bot.domain.market import Session
 from tbot_bot.domain.money import Price
 from tbot_bot.domain.time import from_rfc3339
-from tbot_bot.monitoring.watchdog_bot import Heartbeat
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +23,6 @@ class Seen:
     strategy: str | None = None
     window: Window = Window.IDLE
     marks: dict[str, Price] = field(default_factory=dict)
-    heartbeat: Heartbeat | None = None
     ended_reason: str | None = None
 
 
@@ -39,19 +37,16 @@ class MarketView:
     def seen(self) -> Seen:
         return self._seen
 
-    def take(self, told: TellMarket, now: datetime) -> Seen:
-        """Remember a heartbeat that arrived at `now` (wall time)."""
+    def take(self, told: TellMarket) -> Seen:
+        """Remember a heartbeat."""
         with self._lock:
-            before, session = self._seen.heartbeat, _session(told)
-            failing = None if told.broker_ok else (before.failing_since if before and before.failing_since else now)
             self._seen = Seen(
                 market_time=from_rfc3339(told.market_time),
-                session=session,
+                session=_session(told),
                 is_open=told.is_open,
                 strategy=told.strategy,
                 window=Window(told.window),
                 marks=self._seen.marks | {symbol: Price.of(text) for symbol, text in told.marks.items()},
-                heartbeat=Heartbeat(now, told.latency_ms, failing),
                 ended_reason=self._seen.ended_reason,
             )
             return self._seen

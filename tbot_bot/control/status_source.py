@@ -18,7 +18,6 @@ from tbot_bot.domain.intents import Window
 from tbot_bot.domain.orders import BrokerAccount
 from tbot_bot.monitoring.error_handler import ErrorHandler
 from tbot_bot.monitoring.status_bot import BotFacts, SystemFacts, build_document
-from tbot_bot.monitoring.watchdog_bot import judge as judge_health
 from tbot_bot.trading.float_bot import deployed, float_deviation_pct
 
 log = structlog.get_logger("status")
@@ -106,8 +105,7 @@ class StatusSource:
             open_positions=len(trades),
             open_orders=len(floor.records.open_orders()),
             max_trades=conductor.day.limits().max_trades,
-            api=judge_health(seen.heartbeat, now),
-            latency_ms=seen.heartbeat.latency_ms if seen.heartbeat else None,
+            api=conductor.api.judgement,
             strategy=seen.strategy if seen.window is not Window.IDLE else None,
             strategies=strategy_statuses(floor, seen, figures.day or (sessions[0].day if sessions else None)),
             last_trade_id=floor.records.last_trade_id(),
@@ -130,7 +128,7 @@ class StatusSource:
         return tuple(dict.fromkeys(found))
 
     def _account_now(self, now: datetime) -> BrokerAccount | None:
-        if not self._conductor.floor.broker_is_up:
+        if not self._conductor.floor.broker_is_up or self._conductor.api.is_down:
             return None
         if self._account_at is None or now - self._account_at >= ACCOUNT_EVERY:
             self._account_at = now

@@ -25,7 +25,8 @@ class Inputs:
 
     `api` is healthy, degraded or down; `universe` up-to-date, stale or missing; `compliance` OK, Warning or
     Out-of-Spec; `troubles` are sentences of other conditions that a person must know of (a failed tie-out, say);
-    `defense_because` is what called for defense mode.
+    `defense_because` is what called for defense mode;
+    `api_reason` says what is wrong with the API, where that is known.
     """
 
     kill_triggered: bool | None
@@ -35,11 +36,12 @@ class Inputs:
     compliance: str
     troubles: tuple[str, ...] = ()
     defense_because: tuple[str, ...] = ()
+    api_reason: str = ""
 
 
 _API = {
     "healthy": (Level.OK, ""),
-    "degraded": (Level.WARNING, "the broker's interface is slow or failing at times"),
+    "degraded": (Level.WARNING, "the broker's interface is degraded"),
     "down": (Level.CRITICAL, "the broker's interface is down"),
 }
 _UNIVERSE = {
@@ -63,7 +65,7 @@ def judge(inputs: Inputs) -> tuple[Level, list[str]]:
             why="the kill switch was triggered",
             name="the kill switch",
         ),
-        _API.get(inputs.api, (Level.WARNING, "the state of the broker's interface is unknown")),
+        _api(inputs),
         _UNIVERSE.get(inputs.universe, (Level.WARNING, "the state of the universe is unknown")),
         _COMPLIANCE.get(inputs.compliance, (Level.WARNING, "holdings compliance is unknown")),
         _flag(value=inputs.defense_mode, level=Level.WARNING, why=_defense_words(inputs), name="defense mode"),
@@ -79,6 +81,11 @@ def _defense_words(inputs: Inputs) -> str:
 def worst(levels: Iterable[Level]) -> Level:
     """The gravest of several, OK of none."""
     return max(levels, default=Level.OK)
+
+
+def _api(inputs: Inputs) -> tuple[Level, str]:
+    level, why = _API.get(inputs.api, (Level.WARNING, "the state of the broker's interface is unknown"))
+    return level, f"{why}: {inputs.api_reason}" if why and inputs.api_reason else why
 
 
 def _flag(*, value: bool | None, level: Level, why: str, name: str) -> tuple[Level, str]:

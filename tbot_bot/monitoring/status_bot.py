@@ -25,6 +25,7 @@ from tbot_bot.domain.money import Money, round_half_even
 from tbot_bot.domain.severity import Inputs, Level, judge
 from tbot_bot.domain.time import to_rfc3339
 from tbot_bot.domain.trades import Result
+from tbot_bot.monitoring.watchdog_bot import Judgement
 
 TRADING_MODE = "SINGLE"
 HOLDINGS_NOTE = "no targets set"
@@ -59,8 +60,7 @@ class BotFacts:
     open_positions: int
     open_orders: int
     max_trades: int
-    api: ApiHealth
-    latency_ms: int | None
+    api: Judgement
     strategy: str | None
     strategies: Sequence[StrategyStatus]
     last_trade_id: str | None
@@ -96,7 +96,8 @@ def build_document(system: SystemFacts, bot: BotFacts) -> StatusDocument:
             kill_triggered=bot.triggered,
             defense_mode=bot.defense.is_active,
             defense_because=tuple(bot.defense.causes.values()),
-            api=bot.api,
+            api=bot.api.health,
+            api_reason=bot.api.reason,
             universe=bot.universe,
             compliance=Compliance.OK,
             troubles=bot.troubles,
@@ -109,7 +110,7 @@ def build_document(system: SystemFacts, bot: BotFacts) -> StatusDocument:
             overall_status=_SEVERITY[level],
             reasons=reasons,
             defense_mode_active=bot.defense.is_active,
-            total_bots_active=1 if bot.api is not ApiHealth.UNKNOWN else 0,
+            total_bots_active=1 if bot.api.health is not ApiHealth.UNKNOWN else 0,
             bots_in_kill_switch=f"{int(bool(bot.triggered))}/1",
             active_strategy=bot.strategy or _IDLE,
             open_trades_total=bot.open_positions,
@@ -143,7 +144,7 @@ def _bot(system: SystemFacts, bot: BotFacts) -> BotStatus:
         daily_loss_threshold=_text(bot.threshold),
         open_positions=bot.open_positions,
         max_allowed_trades=bot.max_trades,
-        api_status=bot.api,
+        api_status=bot.api.health,
         strategy_running=bot.strategy or _IDLE,
         last_trade_id=bot.last_trade_id,
         last_error_event=system.last_error,
@@ -169,7 +170,10 @@ def _bot(system: SystemFacts, bot: BotFacts) -> BotStatus:
         wins_ever=bot.ever.wins,
         trading_since=_moment(bot.trading_since),
         open_orders=bot.open_orders,
-        api_latency_ms=bot.latency_ms,
+        api_latency_ms=bot.api.last_ms,
+        api_p95_ms=bot.api.p95_ms,
+        api_reason=bot.api.reason or None,
+        api_since=to_rfc3339(bot.api.since),
         state_reason=system.state_reason,
         state_since=to_rfc3339(system.state_since),
         simulated=bot.simulated,

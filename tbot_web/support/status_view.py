@@ -122,7 +122,7 @@ def _operation_cells(bot: BotStatus) -> list[Cell]:
     return [
         Cell("Broker", Shown(bot.broker)),
         Cell("Trading mode", Shown(bot.trading_mode)),
-        Cell("API status", Shown(api_words(bot)), _API[bot.api_status]),
+        Cell("API status", Shown(api_words(bot)), _API[bot.api_status], bot.api_reason or ""),
         Cell("Strategy running", Shown(bot.strategy_running)),
         Cell("Last error event", Shown(said), WARN if error else ""),
         Cell("Universe cache status", Shown(bot.universe_cache_status), _CACHE[bot.universe_cache_status]),
@@ -135,13 +135,16 @@ def bot_cells(bot: BotStatus) -> list[Cell]:
     return [
         Cell("State", Shown(_state_words(bot.state) + (", paused" if bot.paused else "")), reason=bot.state_reason),
         Cell("In it since, UTC", Shown(figures.moment(bot.state_since, "short"))),
-        Cell("API status", Shown(api_words(bot)), _API[bot.api_status]),
+        Cell("API status", Shown(api_words(bot)), _API[bot.api_status], bot.api_reason or ""),
+        Cell("API so since, UTC", _text(bot.api_since and figures.moment(bot.api_since, "short")),
+             reason="not judged yet"),
+        Cell("95 of 100 answers within", _milliseconds(bot.api_p95_ms), reason="too few calls to tell"),
         *_kill_cells(bot),
         _tied_out(bot),
         _trial_balance(bot),
         Cell("Open orders", figures.whole(bot.open_orders), reason=NO_BOOKS),
         Cell("Last trade", _text(bot.last_trade_id), reason="no trade yet", mono=True),
-    ]
+    ]  # fmt: skip
 
 
 def strategy_cells(strategy: StrategyStatus) -> list[Cell]:
@@ -187,6 +190,10 @@ def headline(bot: BotStatus) -> list[tuple[str, Shown | None, str, str]]:
 def api_words(bot: BotStatus) -> str:
     """The health of the broker's interface, with its latency where it is known."""
     return f"{bot.api_status}" + ("" if bot.api_latency_ms is None else f", {bot.api_latency_ms} ms")
+
+
+def _milliseconds(value: int | None) -> Shown | None:
+    return None if value is None else Shown(f"{value} ms")
 
 
 def market_words(bot: BotStatus, market_time: str | None) -> str:

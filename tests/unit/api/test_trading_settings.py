@@ -42,6 +42,7 @@ def test_the_sequence_or_the_only_one_runs(changes: dict[str, str], names: tuple
         ({"STRATEGY_SEQUENCE": "open,"}, "STRATEGY_SEQUENCE"),
         ({"STRATEGY_OVERRIDE": "later"}, "STRATEGY_OVERRIDE"),
         ({"CANDIDATE_PRICE_MIN": "5000"}, "CANDIDATE_PRICE_MAX"),
+        ({"WATCHDOG_LATE_S": "30"}, "WATCHDOG_DOWN_S"),
         ({"CANDIDATE_BLOCKED": "spy"}, "CANDIDATE_BLOCKED"),
         ({"CANDIDATE_BLOCKED": "SPY,"}, "CANDIDATE_BLOCKED"),
     ],

@@ -93,6 +93,7 @@ class Stage:
     def _open(self) -> None:
         self.conductor = Conductor(self.backstage.foundation, self.lifecycle, self.log_book, self._change)
         self.floor = self.conductor.floor
+        self._alive: TellMarket | None = None
         self.floor.broker = self.line
         self.floor.venue_keeper = None  # the market is in this process
         self.floor.bot_keeper = Keeper("bot", self._start_bot)
@@ -131,9 +132,11 @@ class Stage:
 
     # time
 
-    def tick(self, seconds: int = 5) -> None:
-        """Let wall time go by and do what is due."""
+    def tick(self, seconds: int = 5, *, silent: bool = False) -> None:
+        """Let wall time go by and do what is due; a bot that has spoken goes on reporting unless it is `silent`."""
         self.clock.move(seconds=seconds)
+        if self._alive is not None and not silent:
+            self.conductor.api.hear(self._alive)
         self.conductor.tick()
 
     def ticks_until(self, state: State) -> None:
@@ -165,10 +168,12 @@ class Stage:
             "strategy": "open" if window != "idle" else None,
             "window": window,
             "marks": self.prices,
-            "latency_ms": 2,
             "broker_ok": True,
+            "answers_ms": [2],
+            "newest_bar_at": to_rfc3339(at or now.now),
         }
         assert self.bot.ask(TellMarket, **told | changes).refused is None
+        self._alive = TellMarket.model_validate({"id": 0, **told, **changes, "answers_ms": [], "unanswered": 0})
 
     def tell_session(self, what: str, session: Session | None = FRIDAY, **changes: Any) -> None:
         day = None if session is None else session.day.isoformat()
@@ -222,6 +227,7 @@ class Stage:
         self.bot.heard()
 
     def lose_bot(self) -> None:
+        self._alive = None
         before = self.changed
         self.bot.hang_up()
         wait_until(lambda: self.changed > before, "the runner noticed")

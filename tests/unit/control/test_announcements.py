@@ -84,3 +84,20 @@ def test_the_close_of_a_session_is_summed_up(stage: Stage) -> None:
         " ledger agree."
     )
     assert _notices(stage)[0].last.facts["win rate"] == "none closed"
+
+
+def test_an_interface_that_is_down_is_told_and_that_it_answers_again(stage: Stage) -> None:
+    stage.trade()
+    stage.tick(31, silent=True)
+    for _ in range(4):
+        stage.tell_market()
+        stage.tick(1)
+    down, well = told(stage)
+    assert down == (
+        NoticeKind.API_HEALTH,
+        (
+            "The broker's interface is down: the bot has not reported for 31 s. No entry is made until it answers"
+            " again; protective orders stand at the broker."
+        ),
+    )
+    assert well == (NoticeKind.API_HEALTH, "The broker's interface is healthy: it answers again.")

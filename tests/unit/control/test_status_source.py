@@ -101,6 +101,7 @@ def test_the_last_sessions_result_stays_until_the_next(stage: Stage, bot: Callab
     assert (during["trades_today"], during["trades_ever"]) == (1, 1)
     stage.line.inner.advance_to(FRIDAY.close_at)
     stage.lose_bot()
+    stage.conductor.api.look()
     after = bot()
     assert after["market_time" if "market_time" in after else "session_open_at"] is None
     assert (after["daily_pnl"], after["trades_today"]) == (during["daily_pnl"], 1)

@@ -16,6 +16,7 @@ from tbot_bot.domain.market import Session
 from tbot_bot.domain.money import Money
 from tbot_bot.domain.trades import Result
 from tbot_bot.monitoring.status_bot import BotFacts, SystemFacts, build_document
+from tbot_bot.monitoring.watchdog_bot import Judgement
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 MARKET = datetime(2013, 10, 4, 14, 0, tzinfo=UTC)
@@ -105,8 +106,7 @@ KNOWN = BotFacts(
     open_positions=2,
     open_orders=4,
     max_trades=10,
-    api=ApiHealth.HEALTHY,
-    latency_ms=3,
+    api=Judgement(ApiHealth.HEALTHY, "", NOW - timedelta(minutes=5), p95_ms=9, last_ms=3),
     strategy="open",
     strategies=[
         StrategyStatus(name="open", enabled=True, window="trading", trades_today=4, win_rate_pct="25", realised_pnl="1")
@@ -139,8 +139,7 @@ UNKNOWN = replace(
     unrealised=None,
     equity=None,
     cash=None,
-    api=ApiHealth.UNKNOWN,
-    latency_ms=None,
+    api=Judgement(ApiHealth.UNKNOWN, "the bot has not reported yet", NOW),
     strategy=None,
     strategies=[],
     last_trade_id=None,
@@ -201,6 +200,14 @@ def test_what_is_known_is_told() -> None:
     assert bot["last_error_event"]["kind"] == "ValueError"
     assert (bot["session_open_at"], bot["session_close_at"]) == ("2013-10-04T13:30:00Z", "2013-10-04T20:00:00Z")
     assert bot["user_session_status"] is None
+    api = [bot[name] for name in ("api_status", "api_reason", "api_since", "api_p95_ms", "api_latency_ms")]
+    assert api == ["healthy", None, "2026-03-02T08:55:00Z", 9, 3]
+
+
+def test_what_is_wrong_with_the_interface_is_told_in_the_reasons() -> None:
+    document = written(replace(KNOWN, api=Judgement(ApiHealth.DEGRADED, "one answer in twenty is slow", NOW)))
+    assert document["summary"]["reasons"] == ["the broker's interface is degraded: one answer in twenty is slow"]
+    assert document["bots"][0]["api_reason"] == "one answer in twenty is slow"
 
 
 def test_defense_mode_is_told_with_its_causes_and_the_parts_of_the_loss() -> None:
@@ -242,6 +249,7 @@ def test_unknown_is_null_and_never_zero() -> None:
         "wins_today",
         "trading_since",
         "api_latency_ms",
+        "api_p95_ms",
         "market_speed",
         "market_seed",
         "session_open_at",
@@ -285,8 +293,8 @@ def test_every_fact_is_shown() -> None:
     [
         ({"triggered": True}, "Critical", "1/1"),
         ({"triggered": None}, "Warning", "0/1"),
-        ({"api": ApiHealth.DOWN}, "Critical", "0/1"),
-        ({"api": ApiHealth.DEGRADED}, "Warning", "0/1"),
+        ({"api": Judgement(ApiHealth.DOWN, "silent", NOW)}, "Critical", "0/1"),
+        ({"api": Judgement(ApiHealth.DEGRADED, "slow", NOW)}, "Warning", "0/1"),
         ({"defense": DEFENDED}, "Warning", "0/1"),
         ({"troubles": ("cash is off by 3.00",)}, "Warning", "0/1"),
         ({"universe": CacheStatus.MISSING}, "Critical", "0/1"),

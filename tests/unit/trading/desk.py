@@ -29,6 +29,7 @@ from tbot_bot.domain.orders import (
 from tbot_bot.domain.trades import order_of
 from tbot_bot.trading.closing import Closing, ClosingKind
 from tbot_bot.trading.order_service import OrderService
+from tbot_bot.venue.faults import Fault, Scenario
 from tbot_bot.venue.feed import BarFeed
 from tbot_bot.venue.in_process import InProcessBroker
 from tests.ledger_books import WALL, Books, books
@@ -56,11 +57,14 @@ def wavy_bars(symbol: str, price: str, volume: str, wave: str) -> Iterator[Bar]:
             yield Bar(symbol, start_at, at, at, at, at, Quantity.of(volume))
 
 
-def market(prices: dict[str, str], volume: str, wave: str, cash: str = "100000") -> InProcessBroker:
+def market(
+    prices: dict[str, str], volume: str, wave: str, cash: str = "100000", faults: Sequence[Fault] = ()
+) -> InProcessBroker:
     """A market that has been open for a minute."""
     instruments = [Instrument(symbol, symbol, CENT) for symbol in prices]
     bars = [bar for symbol, price in prices.items() for bar in wavy_bars(symbol, price, volume, wave)]
-    broker = InProcessBroker(BarFeed(instruments, [FRIDAY, MONDAY], bars), Money.of(cash))
+    feed = BarFeed(instruments, [FRIDAY, MONDAY], bars)
+    broker = InProcessBroker(feed, Money.of(cash), scenario=Scenario(0, tuple(faults)))
     broker.advance_to(FRIDAY.open_at + timedelta(minutes=1))
     return broker
 

@@ -133,6 +133,15 @@ class TestStatus:
         assert str(said["Last error event"].shown) == "timeout: no answer (22 Nov 2026 13:00:00 UTC)"
         assert (str(said["API status"].shown), said["API status"].mark) == ("down", "bad")
 
+    def test_what_is_wrong_with_the_interface_and_since_when(self) -> None:
+        slow = bot(api_status=ApiHealth.DEGRADED, api_reason="slow", api_since="2026-11-22T13:00:00Z", api_p95_ms=1400)
+        said = {cell.label: cell for cell in status_view.bot_cells(slow)}
+        assert (said["API status"].mark, said["API status"].reason) == ("warn", "slow")
+        assert str(said["API so since, UTC"].shown) == "22 Nov 13:00"
+        assert str(said["95 of 100 answers within"].shown) == "1400 ms"
+        untold = {cell.label: cell.shown for cell in status_view.bot_cells(bot())}
+        assert (untold["API so since, UTC"], untold["95 of 100 answers within"]) == (None, None)
+
 
 class TestPlots:
     def test_a_drawdown_is_measured_from_the_highest_point_before(self) -> None:
