@@ -32,6 +32,7 @@ class Permission(StrEnum):
     METRICS_VIEW = "metrics.view"
     TRADING_CONTROL = "trading.control"  # start, pause, resume, stop, kill
     SYSTEM_RESET = "system.reset"  # leave error, reset the kill switch, sign residuals
+    USERS_MANAGE = "users.manage"  # add, change, disable and remove people, end their sessions
     BACKUPS_MANAGE = "backups.manage"  # list, make, verify, restore and purge backups
     AUDIT_VIEW = "audit.view"  # read, verify and export the audit trail; read the journal
 

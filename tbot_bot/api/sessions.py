@@ -58,12 +58,12 @@ class Verdict(Message):
 class OwnSession(Message):
     """One of the caller's sessions; `handle` names it without giving it away."""
 
-    handle: str
-    device: str
-    address: str
-    created_at: str
-    last_seen_at: str
-    current: bool
+    handle: str = Field(description="Names the session without giving it away.")
+    device: str = Field(description="Browser and system, as they say of themselves.")
+    address: str = Field(description="Where it was opened from.")
+    created_at: str = Field(description="When it was opened, UTC.")
+    last_seen_at: str = Field(description="When a person last acted in it, UTC.")
+    current: bool = Field(description="Whether it is the one that asks.")
 
 
 class OwnSessions(Message):

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from pydantic import Field
 
-from tbot_bot.api import audit, backups, configuration, control, logs, sessions, setup, status, trades
+from tbot_bot.api import audit, backups, configuration, control, logs, sessions, setup, status, trades, users
 from tbot_bot.api.model import Message, Nothing
 from tbot_bot.api.permissions import Permission
 from tbot_bot.domain.lifecycle import CLOSING, PHASES, Phase, State
@@ -88,6 +88,23 @@ _TABLE = (
     Verb("session.step_up", Permission.ACCOUNT_SELF, _REGISTERED, sessions.StepUp, sessions.SteppedUp, True),
     Verb("account.view", Permission.ACCOUNT_SELF, _LIVE, Nothing, sessions.Account),
     Verb("account.change_password", Permission.ACCOUNT_SELF, _MAIN, sessions.ChangePassword, sessions.Rotated, True),
+    # people, and the links by which they come in
+    Verb("users.list", Permission.USERS_MANAGE, _LIVE, Nothing, users.People),
+    Verb("users.view", Permission.USERS_MANAGE, _LIVE, users.AskPerson, users.PersonDetail),
+    Verb("users.invite", Permission.USERS_MANAGE, _MAIN, users.InvitePerson, users.PersonLink, True),
+    Verb("users.change", Permission.USERS_MANAGE, _MAIN, users.ChangePerson, users.PersonChanged, True),
+    Verb("users.delete", Permission.USERS_MANAGE, _MAIN, users.DeletePerson, users.PersonChanged, True),
+    Verb("users.reset", Permission.USERS_MANAGE, _MAIN, users.ResetPerson, users.PersonLink, True),
+    Verb("users.end_sessions", Permission.USERS_MANAGE, _LIVE, users.AskPerson, users.SessionsEnded, True),
+    Verb("link.holder", Permission.PUBLIC, _MAIN | {State.REGISTRATION}, users.AskLink, users.LinkHolder),
+    Verb(
+        "link.choose_password",
+        Permission.PUBLIC,
+        _MAIN | {State.REGISTRATION},
+        users.ChoosePassword,
+        users.PasswordChosen,
+        True,
+    ),
     # the configuration once the bot is set up
     Verb("configuration.view", Permission.CONFIGURATION_VIEW, _LIVE, Nothing, configuration.ConfigurationView),
     Verb(

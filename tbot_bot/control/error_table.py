@@ -14,10 +14,13 @@ from tbot_bot.domain.lifecycle import TransitionRefusedError
 from tbot_bot.identity.errors import (
     AdminExistsError,
     InvalidInputError,
+    LinkRefusedError,
     SessionEndedError,
     SessionNotFoundError,
     SetupTokenRefusedError,
     TooManyAttemptsError,
+    UnknownUserError,
+    UserMovedError,
     WrongCredentialsError,
 )
 from tbot_bot.storage.backup_errors import BackupDamagedError, BackupError, BackupNotFoundError
@@ -31,6 +34,9 @@ _TABLE: tuple[tuple[type[Exception], int, str, str], ...] = (
     (SetupTokenRefusedError, 401, "The setup token was refused", ""),
     (SessionEndedError, 401, "Please sign in", ""),
     (SessionNotFoundError, 404, "There is no such session", ""),
+    (LinkRefusedError, 401, "This link cannot be used", ""),
+    (UnknownUserError, 404, "There is no such person", ""),
+    (UserMovedError, 412, "Somebody else changed this person meanwhile", ""),
     (AdminExistsError, 409, "Set-up is over", ""),
     (RefusedError, 409, "This was refused", ""),
     (TransitionRefusedError, 409, "Not possible now", "Reload the page to see where the bot stands."),

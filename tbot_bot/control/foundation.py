@@ -37,6 +37,7 @@ from tbot_bot.identity.passwords import PasswordHasher
 from tbot_bot.identity.sessions import Sessions
 from tbot_bot.identity.setup import SetupTokens
 from tbot_bot.identity.throttle import Throttle
+from tbot_bot.identity.user_changes import CHANGE_KINDS, UserChanges
 from tbot_bot.identity.users import EFFECT_KINDS, Users
 from tbot_bot.monitoring.notices import Notices
 from tbot_bot.storage.audit_store import SqliteAuditStore
@@ -187,13 +188,15 @@ class Foundation:
         hasher = PasswordHasher(cost=password_cost)
         throttle = Throttle(store, clock)
         self.users = Users(store, hasher, throttle, audit, clock, changed=changed)
+        self.user_changes = UserChanges(store, hasher, audit, clock, changed=changed)
         self.sessions = Sessions(store, hasher, throttle, audit, clock, changed=changed)
         self.log_in = LogIn(store, self.sessions, hasher, throttle, audit, clock)
         self.setup_tokens = SetupTokens(store, throttle, audit, clock)
         self.rotation = RotationService(
             self.secrets,
             audit,
-            handlers=dict.fromkeys(EFFECT_KINDS, self.users.apply_effect),
+            handlers=dict.fromkeys(EFFECT_KINDS, self.users.apply_effect)
+            | dict.fromkeys(CHANGE_KINDS, self.user_changes.apply_effect),
             readers=[self._note_generation],
         )
 

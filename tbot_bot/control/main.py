@@ -51,6 +51,7 @@ from tbot_bot.control.verbs_control import ControlVerbs
 from tbot_bot.control.verbs_dashboard import DashboardVerbs
 from tbot_bot.control.verbs_sessions import SessionVerbs
 from tbot_bot.control.verbs_setup import SetupVerbs
+from tbot_bot.control.verbs_users import UserVerbs
 from tbot_bot.domain.audit import AuditPhase, AuditResult, AuditUnavailableError
 from tbot_bot.domain.identity import UsersUnavailableError
 from tbot_bot.domain.integrity import TamperedError
@@ -330,7 +331,16 @@ class Runner:
         backups = BackupVerbs(self._foundation, self._backups, self._restores)
         configuration = ConfigurationVerbs(self._foundation, self._open_floor, unsealer)
         audit = AuditVerbs(self._foundation, AuditExamination(self._foundation, self._watch))
-        verbs = (setup, sessions, dashboard, control, configuration, backups, audit)
+        verbs = (
+            setup,
+            sessions,
+            UserVerbs(self._foundation, unsealer),
+            dashboard,
+            control,
+            configuration,
+            backups,
+            audit,
+        )
         handlers = {name: handler for each in verbs for name, handler in each.handlers().items()}
         handlers |= closed_desk()
         judge = CallJudge(self._foundation, self._lifecycle)

@@ -23,7 +23,7 @@ from tbot_bot.control.foundation import Foundation
 from tbot_bot.control.system_api import Caller, Handler
 from tbot_bot.control.unsealer import Unsealer
 from tbot_bot.domain.time import to_rfc3339
-from tbot_bot.identity.sessions import OpenedSession
+from tbot_bot.identity.sessions import OpenedSession, SessionSummary
 
 
 class SessionVerbs:
@@ -71,19 +71,7 @@ class SessionVerbs:
         return Nothing()
 
     def _list(self, caller: Caller, _nothing: Message) -> OwnSessions:
-        return OwnSessions(
-            items=[
-                OwnSession(
-                    handle=one.handle,
-                    device=one.device,
-                    address=one.address,
-                    created_at=to_rfc3339(one.created_at),
-                    last_seen_at=to_rfc3339(one.last_seen_at),
-                    current=one.current,
-                )
-                for one in self._foundation.sessions.own(_session(caller))
-            ]
-        )
+        return OwnSessions(items=[to_own_session(one) for one in self._foundation.sessions.own(_session(caller))])
 
     def _end(self, caller: Caller, asked: EndSession) -> Nothing:
         self._foundation.sessions.end(_session(caller), asked.handle)
@@ -126,6 +114,18 @@ class SessionVerbs:
             after_effects=[effect],
         )
         return Rotated(generation=committed.number)
+
+
+def to_own_session(one: SessionSummary) -> OwnSession:
+    """A session in the words of the system API."""
+    return OwnSession(
+        handle=one.handle,
+        device=one.device,
+        address=one.address,
+        created_at=to_rfc3339(one.created_at),
+        last_seen_at=to_rfc3339(one.last_seen_at),
+        current=one.current,
+    )
 
 
 def _session(caller: Caller) -> str:

@@ -29,9 +29,29 @@ class UserStatus(StrEnum):
     DISABLED = "disabled"
 
 
+class TokenKind(StrEnum):
+    """What a one-time token lets its holder do, once."""
+
+    INVITATION = "invitation"  # choose the first password
+    RESET = "reset"  # choose another password
+
+
+@dataclass(frozen=True, slots=True)
+class OneTimeToken:
+    """A token as stored: its hash, until when it can be used, and what it is about beside the user."""
+
+    hash: str
+    kind: TokenKind
+    expires_at: datetime
+    detail: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class NewUser:
-    """A user to be made. `username` is case-folded, `display` as typed; `effect_id` makes the creation happen once."""
+    """A user to be made. `username` is case-folded, `display` as typed; `effect_id` makes the creation happen once.
+
+    Someone who is invited has no password yet: `password_hash` is empty.
+    """
 
     effect_id: str
     username: str
@@ -45,7 +65,7 @@ class NewUser:
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """A person as stored; `generation` is that of the secrets at the last change."""
+    """A person as stored; `generation` is that of the secrets at the last change, an empty hash no password."""
 
     id: int
     username: str
@@ -58,6 +78,15 @@ class User:
     changed_at: datetime
     password_changed_at: datetime
     generation: int
+
+
+@dataclass(frozen=True, slots=True)
+class UserChange:
+    """What an administrator may change of a user."""
+
+    email: str
+    role: str
+    status: UserStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,11 +137,54 @@ class UserStore(Protocol):
         """Whether any administrator was ever registered."""
         ...
 
-    def create_user(self, user: NewUser, code_hashes: Sequence[str], *, only_first_admin: bool) -> bool:
-        """Make the user and their recovery codes; False if the name is taken, or an admin exists and none may.
+    def users(self) -> Sequence[User]:
+        """Everybody, by name."""
+        ...
+
+    def last_sign_in(self, user_id: int) -> datetime | None:
+        """When the user last signed in; None if never."""
+        ...
+
+    def create_user(
+        self, user: NewUser, code_hashes: Sequence[str], *, only_first_admin: bool, token: OneTimeToken | None = None
+    ) -> bool:
+        """Make the user, recovery codes and invitation; False if the name is taken, or an admin exists and none may.
 
         The first administrator ends the set-up: its token and session are removed in the same write.
         """
+        ...
+
+    # Each of the next four does nothing and answers False where the user was changed in this generation or later, is
+    # gone, or would leave nobody behind who can sign in as administrator. Each ends the user's sessions.
+
+    def change_user(self, user_id: int, change: UserChange, at: datetime, generation: int) -> bool:
+        """Change it; the sessions end unless role and status stay."""
+        ...
+
+    def delete_user(self, user_id: int, generation: int) -> bool:
+        """Remove the user and all that is theirs."""
+        ...
+
+    def reset_password(self, user_id: int, token: OneTimeToken, at: datetime, generation: int) -> bool:
+        """Void the password in exchange for a token."""
+        ...
+
+    def choose_password(
+        self, user_id: int, password_hash: str, code_hashes: Sequence[str], at: datetime, generation: int
+    ) -> bool:
+        """Set the password, and put recovery codes in the place of the old ones if any are given."""
+        ...
+
+    def put_token(self, user_id: int, token: OneTimeToken, at: datetime) -> None:
+        """Add a token in the place of the user's earlier ones of its kind, and forget what has expired."""
+        ...
+
+    def token_user(self, token_hash: str, kind: TokenKind, at: datetime) -> User | None:
+        """Whose token it is, if it can be used."""
+        ...
+
+    def use_token(self, token_hash: str, kind: TokenKind, at: datetime) -> bool:
+        """Use it up; of two at once exactly one is told True."""
         ...
 
     def change_password(

@@ -8,6 +8,10 @@ IdentityError (a RefusedError)
 +-- SessionEndedError          no live session
 +-- SessionNotFoundError       no session of that handle
 +-- UnknownUserError           no such user
++-- UserMovedError             somebody changed the user meanwhile
++-- LastAdminError             nobody would be left who can sign in as administrator
++-- OwnUserError               not by the person themselves
++-- LinkRefusedError           not a link that can be used
 +-- AdminExistsError           the first administrator is registered already
 +-- SetupTokenRefusedError     not the present setup token
 +-- UnknownEffectError         an after-effect that this version does not know
@@ -83,6 +87,39 @@ class UnknownUserError(IdentityError):
 
     code = "unknown_user"
     message = "There is no such active user, so nothing was changed. Reload the list of users."
+
+
+class UserMovedError(IdentityError):
+    """The user is not as the caller saw them."""
+
+    code = "user_moved"
+    message = (
+        "Somebody else changed this person meanwhile, so nothing of yours was stored. Look at what stands there now."
+    )
+
+
+class LastAdminError(IdentityError):
+    """The change would leave nobody who can sign in as administrator."""
+
+    code = "last_admin"
+    message = (
+        "This is the last active administrator, so nothing was changed: nobody could undo it. Make somebody else an "
+        "administrator first, and let them sign in once."
+    )
+
+
+class OwnUserError(IdentityError):
+    """An administrator cannot take away their own place."""
+
+    code = "own_user"
+    message = "Your own role and place are changed by another administrator; your password on the account page."
+
+
+class LinkRefusedError(IdentityError):
+    """The token of a link is unknown, used or too old: never said which."""
+
+    code = "link_refused"
+    message = "This link has been used, is too old, or was replaced by a newer one. Ask for another."
 
 
 class AdminExistsError(IdentityError):

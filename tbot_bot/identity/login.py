@@ -85,10 +85,11 @@ class LogIn:
             role=user.role if user else "",
             address=address,
             result=AuditResult.REFUSED,
-            reason="account disabled" if user and not _if_active(user) else WrongCredentialsError.code,
+            reason="account not active" if user and not _if_active(user) else WrongCredentialsError.code,
         )
         raise WrongCredentialsError
 
 
 def _if_active(user: User | None) -> User | None:
-    return user if user and user.status is UserStatus.ACTIVE else None
+    """The user, if they may sign in: someone who has to choose a password has to do that first."""
+    return user if user and user.status is UserStatus.ACTIVE and user.password_hash else None

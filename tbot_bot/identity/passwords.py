@@ -33,12 +33,12 @@ class PasswordHasher:
         return _SCHEME + bcrypt.hashpw(_digest(password), bcrypt.gensalt(self._cost)).decode("ascii")
 
     def matches(self, password: str, stored: str | None) -> bool:
-        """Whether it is the stored password; None, for nobody, takes as long and is never matched."""
-        expected = self._nobody if stored is None else stored
+        """Whether it is the stored password; none, for nobody or an invited person, takes as long and never matches."""
+        expected = stored or self._nobody
         scheme, separator, hashed = expected.partition(":")
         if scheme + separator != _SCHEME:
             raise ValueError("a stored password hash has a scheme that this version does not know")
-        return bcrypt.checkpw(_digest(password), hashed.encode("ascii")) and stored is not None
+        return bcrypt.checkpw(_digest(password), hashed.encode("ascii")) and bool(stored)
 
 
 def password_problem(password: str, username: str, email: str) -> str | None:

@@ -175,6 +175,21 @@ class Sessions:
     def own(self, session_id: str) -> tuple[SessionSummary, ...]:
         """The live sessions of this session's user, newest first. Raises SessionEndedError."""
         current, user = self._alive(session_id, SessionStatus.ACTIVE)
+        return self._summaries(user, current.handle)
+
+    def of(self, user: User) -> tuple[SessionSummary, ...]:
+        """The live sessions of a user, newest first."""
+        return self._summaries(user, None)
+
+    def end_all(self, user: User, **by: str) -> int:
+        """End every session of a user for somebody else, named as the audit trail names them; how many there were."""
+        with self._audit.act(verb="session.revoke", target=user.username, **by) as act:
+            ended = self._store.end_sessions(user.id, None)
+            act.detail = {"ended": ended}
+        self._changed()
+        return ended
+
+    def _summaries(self, user: User, current: str | None) -> tuple[SessionSummary, ...]:
         now = self._clock.now()
         return tuple(
             SessionSummary(
@@ -183,10 +198,10 @@ class Sessions:
                 address=each.address,
                 created_at=each.created_at,
                 last_seen_at=each.last_seen_at,
-                current=each.handle == current.handle,
+                current=each.handle == current,
             )
             for each in self._store.sessions_of(user.id)
-            if self._judge(each, user, now).status is not SessionStatus.EXPIRED
+            if self._judge(each, user, now).status in {SessionStatus.ACTIVE, SessionStatus.LOCKED}
         )
 
     def end(self, session_id: str, handle: str | None = None) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from datetime import datetime
 from typing import Any
 
 from tbot_bot.api.permissions import Role
@@ -55,6 +56,14 @@ class Users:
     def user(self, user_id: int) -> User | None:
         """The user of this id."""
         return self._store.user(user_id)
+
+    def everybody(self) -> Sequence[User]:
+        """All users, by name."""
+        return self._store.users()
+
+    def last_sign_in(self, user_id: int) -> datetime | None:
+        """When the user last signed in; None if never."""
+        return self._store.last_sign_in(user_id)
 
     def admin_exists(self) -> bool:
         """Whether the set-up is over."""

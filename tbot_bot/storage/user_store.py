@@ -17,9 +17,12 @@ from sqlalchemy.exc import SQLAlchemyError
 from tbot_bot.domain.identity import (
     Attempts,
     NewUser,
+    OneTimeToken,
     Session,
     SetupAccess,
+    TokenKind,
     User,
+    UserChange,
     UserStatus,
     UsersUnavailableError,
 )
@@ -55,6 +58,8 @@ _TABLES = (
         ("handle", "user_id", "created_us", "address", "user_agent", "locked", "stepped_up_until_us"),
     ),
     SealedTable("setup", ("one",), ("one", "token_hash", "issued_us", "session_hash")),
+    SealedTable("sign_in", ("user_id",), ("user_id", "at_us")),
+    SealedTable("token", ("hash",), ("hash", "kind", "user_id", "detail", "issued_us", "expires_us", "used_us")),
 )
 
 _USERS = "SELECT * FROM user "
@@ -75,6 +80,37 @@ _ADD_CODE = text("INSERT INTO recovery_code (user_id, code_hash) VALUES (:user_i
 _CHANGE_PASSWORD = text(
     "UPDATE user SET password_hash = :password_hash, changed_us = :at, password_changed_us = :at, "
     "generation = :generation WHERE id = :id AND generation < :generation"
+)
+#: Whether a user can be changed by this generation without leaving nobody behind who can sign in as administrator.
+_MAY_CHANGE = text(
+    "SELECT EXISTS (SELECT 1 FROM user WHERE id = :id AND generation < :generation AND (:stays_admin "
+    "OR role <> 'admin' OR status <> 'active' OR password_hash = '' OR EXISTS (SELECT 1 FROM user AS other "
+    "WHERE other.id <> :id AND other.role = 'admin' AND other.status = 'active' AND other.password_hash <> '')))"
+)
+_CHANGE_USER = text(
+    "UPDATE user SET email = :email, role = :role, status = :status, changed_us = :at, generation = :generation "
+    "WHERE id = :id"
+)
+_SET_PASSWORD = text(
+    "UPDATE user SET password_hash = :password_hash, changed_us = :at, password_changed_us = :at, "
+    "generation = :generation WHERE id = :id"
+)
+_DELETE_USER = text("DELETE FROM user WHERE id = :user_id")
+_USERS_BY_NAME = text(_USERS + "ORDER BY username")
+_CODES_OF_USER = text("DELETE FROM recovery_code WHERE user_id = :user_id")
+_SIGNED_IN = text("INSERT OR REPLACE INTO sign_in (user_id, at_us) VALUES (:user_id, :at)")
+_LAST_SIGN_IN = text("SELECT * FROM sign_in WHERE user_id = :user_id")
+_FORGET_SIGN_IN = text("DELETE FROM sign_in WHERE user_id = :user_id")
+
+_PUT_TOKEN = text(
+    "INSERT INTO token (hash, kind, user_id, detail, issued_us, expires_us) "
+    "VALUES (:hash, :kind, :user_id, :detail, :at, :expires_us)"
+)
+_FORGET_TOKENS = text("DELETE FROM token WHERE expires_us <= :at OR (user_id = :user_id AND kind = :kind)")
+_TOKENS_OF_USER = text("DELETE FROM token WHERE user_id = :user_id")
+_TOKEN = text("SELECT * FROM token WHERE hash = :hash AND kind = :kind AND used_us IS NULL AND expires_us > :at")
+_USE_TOKEN = text(
+    "UPDATE token SET used_us = :at WHERE hash = :hash AND kind = :kind AND used_us IS NULL AND expires_us > :at"
 )
 _USE_CODE = text(
     "UPDATE recovery_code SET used_us = :at WHERE user_id = :user_id AND code_hash = :code_hash AND used_us IS NULL"
@@ -140,7 +176,18 @@ class SqliteUserStore:
         with self._snapshot() as connection:
             return bool(connection.execute(_ADMIN_EXISTS).scalar_one())
 
-    def create_user(self, user: NewUser, code_hashes: Sequence[str], *, only_first_admin: bool) -> bool:
+    def users(self) -> Sequence[User]:
+        with self._snapshot() as connection:
+            return [self._user(row) for row in connection.execute(_USERS_BY_NAME)]
+
+    def last_sign_in(self, user_id: int) -> datetime | None:
+        with self._snapshot() as connection:
+            row = connection.execute(_LAST_SIGN_IN, {"user_id": user_id}).one_or_none()
+        return None if row is None else from_micros(self.seal.genuine("sign_in", row).at_us)
+
+    def create_user(
+        self, user: NewUser, code_hashes: Sequence[str], *, only_first_admin: bool, token: OneTimeToken | None = None
+    ) -> bool:
         values = {**asdict(user), "created_us": to_micros(user.created_at), "only_first_admin": only_first_admin}
         del values["created_at"]
         with self._write() as connection:
@@ -151,6 +198,8 @@ class SqliteUserStore:
                 connection.execute(_ADD_CODE, {"user_id": user_id, "code_hash": code_hash})
             if user.role == "admin":
                 connection.execute(_END_SETUP)
+            if token is not None:
+                _put_token(connection, user_id, token, user.created_at)
         return True
 
     def change_password(
@@ -161,7 +210,76 @@ class SqliteUserStore:
             if connection.execute(_CHANGE_PASSWORD, values).rowcount == 0:
                 return False
             connection.execute(_END_OTHERS, {"user_id": user_id, "keep": keep_session})
+            connection.execute(_TOKENS_OF_USER, {"user_id": user_id})
         return True
+
+    def change_user(self, user_id: int, change: UserChange, at: datetime, generation: int) -> bool:
+        stays_admin = change.role == "admin" and change.status is UserStatus.ACTIVE
+        with self._change_of(user_id, generation, stays_admin=stays_admin) as connection:
+            if connection is None:
+                return False
+            before = connection.execute(_USER_BY_ID, {"id": user_id}).one()
+            values = {**asdict(change), "id": user_id, "at": to_micros(at), "generation": generation}
+            connection.execute(_CHANGE_USER, values)
+            if (before.role, before.status) != (change.role, change.status):
+                connection.execute(_END_OTHERS, {"user_id": user_id, "keep": None})
+            if change.status is UserStatus.DISABLED or before.email != change.email:
+                connection.execute(_TOKENS_OF_USER, {"user_id": user_id})  # where they were sent counts no more
+        return True
+
+    def delete_user(self, user_id: int, generation: int) -> bool:
+        with self._change_of(user_id, generation) as connection:
+            if connection is None:
+                return False
+            connection.execute(_END_OTHERS, {"user_id": user_id, "keep": None})
+            for statement in (_CODES_OF_USER, _FORGET_SIGN_IN, _TOKENS_OF_USER, _DELETE_USER):
+                connection.execute(statement, {"user_id": user_id})
+        return True
+
+    def reset_password(self, user_id: int, token: OneTimeToken, at: datetime, generation: int) -> bool:
+        with self._change_of(user_id, generation) as connection:
+            if connection is None:
+                return False
+            values = {"id": user_id, "password_hash": "", "at": to_micros(at), "generation": generation}
+            connection.execute(_SET_PASSWORD, values)
+            connection.execute(_END_OTHERS, {"user_id": user_id, "keep": None})
+            connection.execute(_TOKENS_OF_USER, {"user_id": user_id})
+            _put_token(connection, user_id, token, at)
+        return True
+
+    def choose_password(
+        self, user_id: int, password_hash: str, code_hashes: Sequence[str], at: datetime, generation: int
+    ) -> bool:
+        with self._change_of(user_id, generation, stays_admin=True) as connection:
+            if connection is None:
+                return False
+            values = {"id": user_id, "password_hash": password_hash, "at": to_micros(at), "generation": generation}
+            connection.execute(_SET_PASSWORD, values)
+            connection.execute(_END_OTHERS, {"user_id": user_id, "keep": None})
+            connection.execute(_TOKENS_OF_USER, {"user_id": user_id})
+            if code_hashes:
+                connection.execute(_CODES_OF_USER, {"user_id": user_id})
+            for code_hash in code_hashes:
+                connection.execute(_ADD_CODE, {"user_id": user_id, "code_hash": code_hash})
+        return True
+
+    # one-time tokens
+
+    def put_token(self, user_id: int, token: OneTimeToken, at: datetime) -> None:
+        with self._write() as connection:
+            _put_token(connection, user_id, token, at)
+
+    def token_user(self, token_hash: str, kind: TokenKind, at: datetime) -> User | None:
+        with self._snapshot() as connection:
+            values = {"hash": token_hash, "kind": kind, "at": to_micros(at)}
+            row = connection.execute(_TOKEN, values).one_or_none()
+            if row is None:
+                return None
+            user_id = self.seal.genuine("token", row).user_id
+            return self._user(connection.execute(_USER_BY_ID, {"id": user_id}).one())
+
+    def use_token(self, token_hash: str, kind: TokenKind, at: datetime) -> bool:
+        return self._changed(_USE_TOKEN, hash=token_hash, kind=kind, at=to_micros(at)) == 1
 
     def use_recovery_code(self, user_id: int, code_hash: str, at: datetime) -> bool:
         return self._changed(_USE_CODE, user_id=user_id, code_hash=code_hash, at=to_micros(at)) == 1
@@ -176,6 +294,7 @@ class SqliteUserStore:
         with self._write() as connection:
             connection.execute(_FORGET_SESSIONS, {"before": to_micros(forget_before)})
             connection.execute(_ADD_SESSION, _session_values(session))
+            connection.execute(_SIGNED_IN, {"user_id": session.user_id, "at": to_micros(session.created_at)})
 
     def session_and_user(self, handle: str) -> tuple[Session, User] | None:
         with self._snapshot() as connection:
@@ -271,6 +390,13 @@ class SqliteUserStore:
             yield connection
 
     @contextmanager
+    def _change_of(self, user_id: int, generation: int, *, stays_admin: bool = False) -> Iterator[Connection | None]:
+        """A write about one user; None where they may not be changed so."""
+        values = {"id": user_id, "generation": generation, "stays_admin": stays_admin}
+        with self._write() as connection:
+            yield connection if connection.execute(_MAY_CHANGE, values).scalar_one() else None
+
+    @contextmanager
     def _unsealed(self) -> Iterator[Connection]:
         """A write that touches nothing that is sealed."""
         with _available(), self._engine.begin() as connection:
@@ -283,6 +409,13 @@ def _available() -> Iterator[None]:
         yield
     except SQLAlchemyError as error:
         raise UsersUnavailableError(str(error.__cause__ or error)) from error
+
+
+def _put_token(connection: Connection, user_id: int, token: OneTimeToken, at: datetime) -> None:
+    values = {"kind": token.kind, "user_id": user_id, "at": to_micros(at)}
+    connection.execute(_FORGET_TOKENS, values)
+    made = {"hash": token.hash, "detail": token.detail, "expires_us": to_micros(token.expires_at)}
+    connection.execute(_PUT_TOKEN, values | made)
 
 
 def _user(row: Any) -> User:

@@ -29,6 +29,7 @@ from tbot_bot.domain.time import to_rfc3339
 from tbot_web.support.configuration_form import Settings, Typed
 from tbot_web.support.openapi import documented
 from tbot_web.support.page import SET_UP, Page
+from tbot_web.support.requests import expected_version
 from tbot_web.support.runner_client import idempotency_key, new_request_id, runner
 from tbot_web.support.security_users import needs
 from tbot_web.support.session_manager import caller
@@ -150,7 +151,7 @@ def one(category: str) -> Response:
 def put(category: str) -> Response:
     """Change a category at once: who sends a document has reviewed it."""
     request_id = idempotency_key()
-    typed = Typed.of_json(Category(category), _expected_version())
+    typed = Typed.of_json(Category(category), expected_version("category"))
     done = _change(typed.change(request_id, LIFETIME), request_id)
     answer = json_answer(done)
     if done.changes:
@@ -198,20 +199,6 @@ def _rotate(reason: str) -> Rotated:
         prove_again(password)
     rotated: Rotated = runner().call("secrets.rotate", RotateSecrets(reason=reason))
     return rotated
-
-
-def _expected_version() -> int:
-    tags = request.if_match.as_set()
-    version = next(iter(tags), "")
-    if len(tags) != 1 or not version.isdecimal():
-        raise ApiError.of(
-            428,
-            "no_if_match",
-            "Say which version you change",
-            "A change needs the header If-Match with the ETag of the category. Nothing was changed.",
-            "Read the category, look at what stands there, and send its ETag along.",
-        )
-    return int(version)
 
 
 def _tested(typed: Typed) -> Answer:

@@ -11,6 +11,8 @@ from werkzeug.wrappers import Response
 
 SESSION = "tbot_session"
 SETUP = "tbot_setup"
+#: The one-time link that was opened in this browser.
+LINK = "tbot_link"
 #: Signed by the portal itself: the CSRF token and one-time notices.
 FORM = "tbot_form"
 SAME_SITE = "Lax"

@@ -58,6 +58,21 @@ def one_of(name: str, allowed: Sequence[str], default: Default) -> str | Default
     return text or default
 
 
+def expected_version(what: str) -> int:
+    """The version in `If-Match` that a change of `what` is about; raises ApiError without exactly one."""
+    tags = request.if_match.as_set()
+    version = next(iter(tags), "")
+    if len(tags) != 1 or not version.isdecimal():
+        raise ApiError.of(
+            428,
+            "no_if_match",
+            "Say which version you change",
+            f"A change needs the header If-Match with the ETag of the {what}. Nothing was changed.",
+            f"Read the {what}, look at what stands there, and send its ETag along.",
+        )
+    return int(version)
+
+
 def refused_filter(name: str, sentence: str) -> ApiError:
     """A parameter of the query that cannot be applied."""
     return ApiError.of(400, "bad_filter", "This filter cannot be applied", fields={name: f"{sentence}."})

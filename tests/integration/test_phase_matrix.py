@@ -70,7 +70,7 @@ LOADED = {
     "/recovery": frozenset({Phase.ERROR}),
 }
 #: Values for the variable parts of addresses; any other part is a plain word.
-PARTS = {"category": "smtp", "act": "pause", "filename": "css/tokens.css", "seq": 7}
+PARTS = {"category": "smtp", "act": "pause", "filename": "css/tokens.css", "seq": 7, "person": 1, "kind": "reset"}
 CALLERS = ("nobody", "setup", *Role)
 #: A method, an address, and the methods that the address takes in each phase that has it.
 Asked = tuple[str, str, dict[Phase, set[str]]]

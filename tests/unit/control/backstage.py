@@ -40,9 +40,7 @@ from tbot_bot.domain.lifecycle import State
 from tbot_bot.domain.money import Money
 from tbot_bot.identity.passwords import PasswordHasher
 from tbot_bot.storage.control_store import LifecycleRecord
-from tbot_bot.storage.engine import open_sqlite
 from tbot_bot.storage.ledger_database import LedgerDatabase
-from tbot_bot.storage.user_store import SqliteUserStore
 from tests.unit.audit.parts import HandClock
 from tests.unit.trading.desk import FRIDAY
 
@@ -100,7 +98,6 @@ class Backstage:
     def add_user(self, role: Role, name: str | None = None) -> None:
         """Make a user of this role, called like it."""
         name = name or str(role)
-        store = SqliteUserStore(open_sqlite(self.home.users_database), self.foundation._key)
         made = NewUser(
             effect_id=f"test-{name}",
             username=name,
@@ -111,7 +108,7 @@ class Backstage:
             created_at=self.clock.now(),
             generation=0,
         )
-        assert store.create_user(made, ["code-hash"], only_first_admin=False)
+        assert self.foundation.people.create_user(made, ["code-hash"], only_first_admin=False)
 
     def sign_in(self, name: str = "admin") -> str:
         """Open a session; its id."""
@@ -156,6 +153,7 @@ def _template() -> Path:
         made.add_user(role)
     made.put(State.STOPPED)
     make_ledger(made)
+    made.foundation.close()  # so that no file comes or goes while the home is copied
     return folder / "home"
 
 

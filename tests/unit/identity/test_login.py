@@ -67,7 +67,7 @@ def test_failures_are_recorded_without_what_was_typed(house: House) -> None:
         house.enter()
     entries = house.entries("session.log_in")
     assert [entry.actor for entry in entries] == ["alice", "unknown", "alice"]
-    assert [entry.reason for entry in entries] == ["account disabled", "wrong_credentials", "wrong_credentials"]
+    assert [entry.reason for entry in entries] == ["account not active", "wrong_credentials", "wrong_credentials"]
     assert {entry.result for entry in entries} == {"refused"}
     assert "my-password" not in str(entries)
 

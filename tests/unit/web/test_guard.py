@@ -35,6 +35,9 @@ OPEN = {
     "backups.back",
     "recovery.show",
     "recovery.give_token",
+    "password_reset.open_link",
+    "password_reset.show",
+    "password_reset.choose",
 }
 
 

@@ -56,7 +56,11 @@ def test_every_link_within_the_page_leads_somewhere(admin: Browser) -> None:
         ("", None),
         (
             "POST Idempotency-Key",
-            {"post_control_perform", *(f"post_backups_{name}" for name in ("make_one", "restore_one", "purge_all"))},
+            {
+                "post_control_perform",
+                *(f"post_backups_{name}" for name in ("make_one", "restore_one", "purge_all")),
+                *(f"post_users_{name}" for name in ("invite_one", "reset_one")),
+            },
         ),
         ("holdings_balance", {"get_status_document"}),
         ("Execution", {"get_trades_one"}),

@@ -36,7 +36,14 @@ PAGES_UNDER_API = {"/api/docs"}
 _ANSWERS_PROGRAMS = re.compile(r"\bjsonify\(|\b_?json(_answer)?\(|application/json|text/plain; version")
 #: A place in a rule; its converter may say what it takes.
 _PLACE = re.compile(r"<(?:\w+(?:\([^)]*\))?:)?(\w+)>")
-PLACES = {"category": "smtp", "act": "pause", "trade_id": "T-20101119-0008", "name": "open.log", "seq": "7"}
+PLACES = {
+    "category": "smtp",
+    "act": "pause",
+    "trade_id": "T-20101119-0008",
+    "name": "open.log",
+    "seq": "7",
+    "person": "2",
+}
 TEXTS = {
     "cursor": "10",
     "symbol": "SPY",

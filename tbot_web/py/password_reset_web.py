@@ -1,0 +1,99 @@
+"""`/password_reset`: a one-time link leads here, where a password is chosen."""
+
+from __future__ import annotations
+
+from flask import Blueprint, Response, make_response, redirect, render_template, request, url_for
+from werkzeug.wrappers import Response as AnyResponse
+
+from tbot_bot.api.errors import ApiError, Problem
+from tbot_bot.api.lifecycle import Phase
+from tbot_bot.api.permissions import Permission
+from tbot_bot.api.users import AskLink, ChoosePassword, LinkHolder, LinkKind, PasswordChosen
+from tbot_web.support import cookies
+from tbot_web.support.csrf_protection import renew_token
+from tbot_web.support.page import Page
+from tbot_web.support.runner_client import runner
+from tbot_web.support.sealed import call_sealed
+
+PAGE = Page(
+    slug="password_reset_form",
+    title="Choose a password",
+    purpose="Yours alone: nobody else here ever sees it.",
+    prefix="/password_reset",
+    permission=Permission.PUBLIC,
+    phases=frozenset({Phase.REGISTRATION, Phase.MAIN}),
+    start="/form",
+)
+blueprint = Blueprint("password_reset", __name__)
+_LENGTH_MAX = 1024
+_TOKEN_LENGTH_MAX = 180
+_REFUSED = frozenset({400, 401, 409, 422})
+
+
+@blueprint.get("/link/<any(invitation,reset):kind>")
+def open_link(kind: str) -> AnyResponse:
+    """Trade the token in the address for a cookie, and go to an address without it."""
+    response = redirect(url_for("password_reset.show"), 303)
+    cookies.put(response, cookies.LINK, f"{kind}.{request.args.get('token', '')[:_TOKEN_LENGTH_MAX]}")
+    return response
+
+
+@blueprint.get("/form")
+def show() -> Response:
+    """The form, for whoever holds a link that can be used."""
+    return _form(None)
+
+
+@blueprint.post("/form")
+def choose() -> AnyResponse:
+    """Set the password; recovery codes are shown in the same answer, for they exist nowhere else."""
+    kind, token = _held()
+    secret = {name: request.form.get(name, "")[:_LENGTH_MAX] for name in ("password", "confirm_password")}
+    try:
+        chosen: PasswordChosen = call_sealed(
+            "link.choose_password", ChoosePassword, secret | {"token": token}, kind=kind
+        )
+    except ApiError as error:
+        if error.problem.status not in _REFUSED:
+            raise
+        return _form(error.problem)
+    renew_token()
+    response = make_response(render_template("password_reset_form.html", page=PAGE, chosen=chosen))
+    cookies.drop(response, cookies.LINK)
+    return response
+
+
+def _form(problem: Problem | None) -> Response:
+    """The form, or why there is none."""
+    holder, refused = None, problem
+    try:
+        kind, token = _held()
+        found: LinkHolder = runner().call("link.holder", AskLink(kind=kind, token=token))
+        holder = found.username
+    except ApiError as error:
+        if error.problem.status not in _REFUSED:
+            raise
+        refused = error.problem
+    page = render_template(
+        "password_reset_form.html",
+        page=PAGE,
+        chosen=None,
+        holder=holder,
+        problem=refused,
+        errors=problem.fields if problem else {},
+    )
+    return make_response(page, refused.status if refused else 200)
+
+
+def _held() -> tuple[LinkKind, str]:
+    """The kind and token of the link that was opened in this browser."""
+    kind, dot, token = (cookies.read(cookies.LINK) or "").partition(".")
+    if not dot or kind not in list(LinkKind):
+        raise ApiError.of(
+            401,
+            "no_link",
+            "A link is needed here",
+            "It comes from an administrator, or by mail, and works once.",
+            "Open the link that you were given once more, or ask for another.",
+        )
+    return LinkKind(kind), token
