@@ -42,7 +42,7 @@ PAGE = Page(
     permission=Permission.USERS_MANAGE,
     phases=frozenset({Phase.MAIN}),
     group=PEOPLE,
-    shortcut="u",
+    shortcut="p",
     panel=True,
     place=40,
 )
