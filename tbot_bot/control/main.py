@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import signal
 import sys
@@ -33,6 +32,7 @@ from tbot_bot.control.damage import LEDGER, HomeDamagedError, Inspection
 from tbot_bot.control.exit_codes import START_AGAIN, UNHELPABLE
 from tbot_bot.control.flags import PROVISION, START, STOP, Flag, FlagFolder
 from tbot_bot.control.foundation import Foundation
+from tbot_bot.control.home_lock import HomeTakenError, take_home
 from tbot_bot.control.integrity import IntegrityWatch
 from tbot_bot.control.judge import CallJudge
 from tbot_bot.control.lifecycle import Lifecycle
@@ -74,10 +74,6 @@ LOG_READ_NOTED_FOR = timedelta(minutes=10)
 _NOTHING_TO_KEEP = SETTING_UP - {State.REGISTRATION} | {State.ERROR, State.SHUTDOWN_TRIGGERED, State.SHUTDOWN}
 #: A full or failing disk: nothing was acknowledged, and it may be over at the next turn.
 DISK_TROUBLE = (OSError, OperationalError, AuditUnavailableError)
-
-
-class HomeTakenError(Exception):
-    """Another runner has this home."""
 
 
 class Runner:
@@ -331,16 +327,8 @@ class Runner:
         backups = BackupVerbs(self._foundation, self._backups, self._restores)
         configuration = ConfigurationVerbs(self._foundation, self._open_floor, unsealer)
         audit = AuditVerbs(self._foundation, AuditExamination(self._foundation, self._watch))
-        verbs = (
-            setup,
-            sessions,
-            UserVerbs(self._foundation, unsealer),
-            dashboard,
-            control,
-            configuration,
-            backups,
-            audit,
-        )
+        people = UserVerbs(self._foundation, unsealer)
+        verbs = (setup, sessions, people, dashboard, control, configuration, backups, audit)
         handlers = {name: handler for each in verbs for name, handler in each.handlers().items()}
         handlers |= closed_desk()
         judge = CallJudge(self._foundation, self._lifecycle)
@@ -445,25 +433,6 @@ class Runner:
         # It stays in memory; to log this would only lead back here.
         with contextlib.suppress(OperationalError, TamperedError):
             self._foundation.record.set_fact(_LAST_ERROR, event.model_dump_json())
-
-
-def take_home(home: Home) -> int:
-    """Lock the home for this process; the kernel lets go when we end, however we end."""
-    home.control.mkdir(mode=0o750, parents=True, exist_ok=True)
-    home.flags.mkdir(mode=0o770, exist_ok=True)
-    descriptor = os.open(home.runner_lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        owner = os.pread(descriptor, 32, 0).decode("ascii", "replace").strip()
-        os.close(descriptor)
-        raise HomeTakenError(
-            f"Another runner (process {owner or 'unknown'}) has the home {home.root}. Stop it first, or use another "
-            "home: TBOT_HOME=/another/folder make run"
-        ) from error
-    os.ftruncate(descriptor, 0)
-    os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
-    return descriptor
 
 
 def open_home(home: Home) -> Runner | RecoveryDesk:

@@ -18,7 +18,8 @@ import pytest
 from tbot_bot.api.sealing import seal
 from tbot_bot.config.paths import Home
 from tbot_bot.control.exit_codes import UNHELPABLE
-from tbot_bot.control.main import HomeTakenError, Runner, main, take_home
+from tbot_bot.control.home_lock import HomeTakenError, take_home
+from tbot_bot.control.main import Runner, main
 from tbot_bot.control.provisioning import Provisioning
 from tbot_bot.domain.audit import AuditFilter
 from tbot_bot.domain.lifecycle import RUNNING, State
