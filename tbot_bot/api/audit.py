@@ -66,8 +66,8 @@ class AskAuditRecord(Message):
     seq: int = Field(ge=1, description="Its place in the chain.")
 
 
-class AuditRecord(Message):
-    """One record whole, and what else belongs to its request, oldest first. No secret ever stands in it."""
+class AuditWhole(Message):
+    """One record whole. No secret ever stands in it."""
 
     item: AuditItem = Field(description="What the list shows of it.")
     session: str = Field(description="Handle of the session it was done in, never its id.")
@@ -79,7 +79,25 @@ class AuditRecord(Message):
     detail: dict[str, object] = Field(description="Further facts by name.")
     versions: dict[str, int] = Field(description="Changes that each sealed database had seen.")
     hash: str = Field(description="Covers this record and all before it, in hexadecimal.")
+
+
+class AuditRecord(AuditWhole):
+    """One record, and what else belongs to its request."""
+
     related: list[AuditItem] = Field(description="All records of the same request, this one among them, oldest first.")
+
+
+class AskAuditExport(AuditQuery):
+    """A page of an export; all pages of one carry the same request id, and the first has no cursor."""
+
+    format: Literal["csv", "json", "md"] = Field(description="What it is written as; kept in the trail.")
+    cursor: str | None = Field(default=None, pattern=r"^[0-9]{1,18}$", description="Where the page before ended.")
+
+
+class AuditExport(Page):
+    """Whole records, newest first."""
+
+    items: list[AuditWhole] = Field(description="The records.")
 
 
 class AuditFinding(Message):

@@ -171,6 +171,7 @@ _TABLE = (
     # the audit trail
     Verb("audit.list", Permission.AUDIT_VIEW, _LIVE, audit.AskAudit, audit.AuditPage),
     Verb("audit.record", Permission.AUDIT_VIEW, _LIVE, audit.AskAuditRecord, audit.AuditRecord),
+    Verb("audit.export", Permission.AUDIT_VIEW, _LIVE, audit.AskAuditExport, audit.AuditExport, True),
     Verb("audit.verification", Permission.AUDIT_VIEW, _LIVE, Nothing, audit.AuditVerification),
     Verb("audit.verify", Permission.AUDIT_VIEW, _LIVE, Nothing, audit.AuditVerification, True),
     # the recovery desk: answered where the home could not be opened, and nowhere else

@@ -1,11 +1,22 @@
-"""Verbs of the audit trail: list it, read one record, verify all of it."""
+"""Verbs of the audit trail: list it, read one record, export what matches, verify all of it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 
-from tbot_bot.api.audit import AskAudit, AskAuditRecord, AuditItem, AuditPage, AuditQuery, AuditVerification
+from tbot_bot.api.audit import (
+    AskAudit,
+    AskAuditExport,
+    AskAuditRecord,
+    AuditExport,
+    AuditItem,
+    AuditPage,
+    AuditQuery,
+    AuditVerification,
+    AuditWhole,
+)
 from tbot_bot.api.audit import AuditRecord as Shown
 from tbot_bot.api.errors import ApiError
 from tbot_bot.api.model import Nothing
@@ -18,6 +29,8 @@ from tbot_bot.domain.time import from_rfc3339, to_rfc3339
 
 #: A request leaves a few records; no page is to grow without end.
 _RELATED = 100
+#: Records on a page of an export; it may be waited for, but not for long.
+_EXPORTED = 500
 
 
 class AuditVerbs:
@@ -32,6 +45,7 @@ class AuditVerbs:
         return {
             "audit.list": self._list,
             "audit.record": self._record,
+            "audit.export": self._export,
             "audit.verification": lambda _caller, _nothing: self._examination.view(),
             "audit.verify": self._verify,
         }
@@ -47,31 +61,36 @@ class AuditVerbs:
             raise ApiError.of(
                 404, "no_such_record", "There is no such record", f"Entry {asked.seq}.", "Go back to the list."
             )
-        return self._whole(record)
+        related = [record]
+        if request_id := record.entry.request_id:
+            same = self._audit.page(AuditFilter(request_id=request_id), limit=_RELATED)
+            related = list(reversed(same.items))
+        return Shown(**_facts(record), related=[_item(one) for one in related])
+
+    def _export(self, caller: Caller, asked: AskAuditExport) -> AuditExport:
+        """The first page records the intent, the last one the outcome; a reader who leaves leaves the intent alone."""
+        before = int(asked.cursor or 0) or self._note_export(caller, asked, AuditPhase.INTENT).seq
+        page = self._audit.page(filter_of(asked), before=before, limit=_EXPORTED)
+        if page.next is None:
+            self._note_export(caller, asked, AuditPhase.OUTCOME, AuditResult.OK)
+        return AuditExport(items=[AuditWhole(**_facts(one)) for one in page.items], next=text_or_none(page.next))
+
+    def _note_export(self, caller: Caller, asked: AskAuditExport, phase: AuditPhase, result: str = "") -> AuditRecord:
+        return self._audit.record(
+            verb="audit.export",
+            phase=phase,
+            actor=caller.actor,
+            role=caller.verdict.role or "",
+            address=caller.address,
+            target="audit trail",
+            request_id=caller.request_id,
+            result=result,
+            detail=asked.model_dump(exclude={"cursor"}, exclude_none=True),
+        )
 
     def _verify(self, caller: Caller, _nothing: Nothing) -> AuditVerification:
         self._examination.begin(caller.actor)
         return self._examination.view()
-
-    def _whole(self, record: AuditRecord) -> Shown:
-        entry = record.entry
-        related = [record]
-        if entry.request_id:
-            same = self._audit.page(AuditFilter(request_id=entry.request_id), limit=_RELATED)
-            related = list(reversed(same.items))
-        return Shown(
-            item=_item(record),
-            session=entry.session,
-            address=entry.address,
-            generation=entry.generation,
-            state=entry.state,
-            before=_plain(entry.before),
-            after=_plain(entry.after),
-            detail=dict(entry.detail),
-            versions=dict(entry.versions),
-            hash=record.hash.hex(),
-            related=[_item(one) for one in related],
-        )
 
 
 def filter_of(asked: AuditQuery) -> AuditFilter:
@@ -102,6 +121,23 @@ def _item(record: AuditRecord) -> AuditItem:
         reason=entry.reason,
         request_id=entry.request_id,
     )
+
+
+def _facts(record: AuditRecord) -> dict[str, Any]:
+    """A record whole, as the fields of its message."""
+    entry = record.entry
+    return {
+        "item": _item(record),
+        "session": entry.session,
+        "address": entry.address,
+        "generation": entry.generation,
+        "state": entry.state,
+        "before": _plain(entry.before),
+        "after": _plain(entry.after),
+        "detail": dict(entry.detail),
+        "versions": dict(entry.versions),
+        "hash": record.hash.hex(),
+    }
 
 
 def _plain(values: Mapping[str, object] | None) -> dict[str, object] | None:

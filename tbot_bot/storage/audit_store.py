@@ -47,9 +47,10 @@ _CONDITIONS = {
     "phase": "phase = :phase",
     "result": "result = :result",
     "request_id": "request_id = :request_id",
-    "target": "instr(lower(target), lower(:target)) > 0",
+    # what is computed from a body is costly to look at in each row, so an index is gone through first
+    "target": "seq IN (SELECT seq FROM entry WHERE instr(lower(target), lower(:target)) > 0)",
     "since": "at_us >= :since",
-    "until": "at_us < :until",
+    "until": "at_us < :until AND seq <= (SELECT max(seq) FROM entry WHERE at_us < :until)",
     "before": "seq < :before",
 }
 

@@ -3,22 +3,33 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
 from flask import Blueprint, Response, redirect, render_template, request
 from werkzeug.wrappers import Response as AnyResponse
 
-from tbot_bot.api.audit import AskAudit, AskAuditRecord, AuditPage, AuditQuery, AuditRecord, AuditVerification
+from tbot_bot.api.audit import (
+    AskAudit,
+    AskAuditExport,
+    AskAuditRecord,
+    AuditExport,
+    AuditPage,
+    AuditQuery,
+    AuditRecord,
+    AuditVerification,
+    AuditWhole,
+)
 from tbot_bot.api.errors import ApiError, Problem
 from tbot_bot.api.lifecycle import Phase
 from tbot_bot.api.permissions import Permission
-from tbot_web.support import audit_view
+from tbot_web.support import audit_export, audit_view
 from tbot_web.support.openapi import documented
 from tbot_web.support.page import CHECK, Page
-from tbot_web.support.requests import whole_number
-from tbot_web.support.runner_client import idempotency_key, runner
-from tbot_web.support.utils_web import Answer, attempt, failed_panel, json_answer, message_of
+from tbot_web.support.requests import one_of, whole_number
+from tbot_web.support.runner_client import idempotency_key, new_request_id, runner
+from tbot_web.support.utils_web import Answer, attempt, failed_panel, json_answer, message_of, streamed
 
 PAGE = Page(
     slug="audit",
@@ -89,6 +100,16 @@ def show() -> Answer:
     return render_template("audit.html", page=PAGE, chosen=chosen, view=audit_view, found=found, check=check)
 
 
+@blueprint.get("/export")
+def export() -> Response:
+    """Every record of this view as a file, newest first; it is sent while it is read."""
+    chosen, kind = Filter.of_request(), one_of("format", tuple(audit_export.WRITERS), "csv")
+    asked = message_of(AskAuditExport, chosen.query.model_dump() | {"format": kind})
+    writer, request_id = audit_export.WRITERS[kind], new_request_id()
+    first: AuditExport = runner().call("audit.export", asked, request_id=request_id)
+    return streamed(f"audit.{kind}", writer.lines(_exported(asked, first, request_id)), writer.mimetype)
+
+
 @blueprint.post("/verify")
 def verify() -> Answer | AnyResponse:
     """Begin a verification, and go back to where its progress is shown."""
@@ -139,6 +160,15 @@ def one(seq: int) -> Response:
 def _list(chosen: Filter, limit: int) -> AuditPage:
     found: AuditPage = runner().call("audit.list", chosen.page(limit))
     return found
+
+
+def _exported(asked: AskAuditExport, first: AuditExport, request_id: str) -> Iterator[AuditWhole]:
+    """The records of all pages, each asked for when it is needed."""
+    page = first
+    yield from page.items
+    while page.next is not None:
+        page = runner().call("audit.export", asked.model_copy(update={"cursor": page.next}), request_id=request_id)
+        yield from page.items
 
 
 def _record(seq: int) -> AuditRecord:

@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
 
-from flask import Flask, Response, current_app, render_template
+from flask import Flask, Response, current_app, render_template, stream_with_context
 from pydantic import BaseModel, ValidationError
 
 from tbot_bot.api.errors import ApiError, Problem
@@ -91,7 +91,7 @@ def csv_response(name: str, head: Sequence[str], rows: Iterable[Sequence[str | N
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\r\n")
     writer.writerow(head)
-    writer.writerows([_cell(value) for value in row] for row in rows)
+    writer.writerows([csv_cell(value) for value in row] for row in rows)
     return download(f"{name}.csv", text.getvalue(), "text/csv")
 
 
@@ -102,7 +102,14 @@ def download(name: str, text: str, mimetype: str) -> Response:
     return answer
 
 
-def _cell(value: str | None) -> str:
+def streamed(name: str, parts: Iterable[str], mimetype: str) -> Response:
+    """A file to keep that is sent while it is made; a failure breaks the transfer off, so that no half looks whole."""
+    answer = Response(stream_with_context(iter(parts)), mimetype=mimetype)
+    answer.headers["Content-Disposition"] = f'attachment; filename="{name}"'
+    return answer
+
+
+def csv_cell(value: str | None) -> str:
     """Text that a spreadsheet takes as text: what could be a formula and is no number gets an apostrophe in front."""
     if value is None:
         return ""

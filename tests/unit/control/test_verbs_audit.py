@@ -52,7 +52,7 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
 
 
 def test_administrators_and_auditors_while_the_bot_is_live() -> None:
-    for name in ("audit.list", "audit.record", "audit.verify", "audit.verification"):
+    for name in ("audit.list", "audit.record", "audit.export", "audit.verify", "audit.verification"):
         assert VERBS[name].permission is Permission.AUDIT_VIEW
         assert State.IDLE in VERBS[name].states
         assert State.REGISTRATION not in VERBS[name].states
@@ -117,6 +117,25 @@ def test_a_record_that_is_not_there(desk: Desk) -> None:
     with pytest.raises(ApiError) as refused:
         desk.ask("audit.record", seq=desk.audit.end()[0] + 1)
     assert refused.value.problem.status == 404
+
+
+def test_an_export_is_an_intent_and_an_outcome_and_does_not_tell_of_itself(desk: Desk) -> None:
+    for number in range(600):
+        desk.audit.record(verb="test", phase="event", actor="runner", target=f"5-{number}")
+    caller = desk.stage.caller(desk.stage.sign_in("auditor"), request_id="export-0001")
+    end = desk.audit.end()[0]
+    first = call(desk.handlers, "audit.export", caller, format="csv", target="5")
+    assert [one.phase for one in desk.stage.audited("audit.export")] == ["intent"]
+    rest = call(desk.handlers, "audit.export", caller, format="csv", target="5", cursor=first.next)
+    assert rest.next is None
+    found = [one.item.seq for one in (*first.items, *rest.items)]
+    assert found == sorted(found, reverse=True)
+    assert found[0] <= end
+    assert all("5" in one.item.target for one in first.items)
+    outcome, intent = desk.stage.audited("audit.export")
+    assert (outcome.phase, outcome.result, intent.phase, intent.result) == ("outcome", "ok", "intent", "")
+    assert outcome.detail == intent.detail == {"format": "csv", "target": "5"}
+    assert (intent.actor, intent.role, intent.request_id) == ("Auditor", "auditor", "export-0001")
 
 
 def test_the_whole_trail_is_verified_beside_the_runner(desk: Desk) -> None:

@@ -7,12 +7,15 @@ from typing import Any
 
 from tbot_bot.api.audit import (
     AskAudit,
+    AskAuditExport,
     AskAuditRecord,
+    AuditExport,
     AuditFinding,
     AuditItem,
     AuditPage,
     AuditRecord,
     AuditVerification,
+    AuditWhole,
 )
 from tbot_bot.api.errors import ApiError
 
@@ -73,6 +76,13 @@ def record(_caller: Any, asked: AskAuditRecord) -> AuditRecord:
     )
 
 
+def export(caller: Any, asked: AskAuditExport) -> AuditExport:
+    """Pages of fifty whole records."""
+    found = page(caller, AskAudit.model_validate(asked.model_dump(exclude={"format"}) | {"limit": 50}))
+    whole = [record(caller, AskAuditRecord(seq=one.seq)).model_dump(exclude={"related"}) for one in found.items]
+    return AuditExport(items=[AuditWhole.model_validate(one) for one in whole], next=found.next)
+
+
 FOUND = AuditFinding(
     at="2026-11-22T07:40:00Z", by="ada", ok=True, checked=COUNT, upto=COUNT, first_bad_seq=None, what="", seconds=4
 )
@@ -102,6 +112,7 @@ def answers() -> dict[str, Callable[..., Any]]:
     return {
         "audit.list": page,
         "audit.record": record,
+        "audit.export": export,
         "audit.verification": lambda *_: verification(),
         "audit.verify": lambda *_: running(),
     }

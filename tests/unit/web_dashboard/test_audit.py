@@ -1,13 +1,18 @@
 from __future__ import annotations
 
+import csv
+import io
+import json
 import re
 from typing import Any
 
+import httpx2
 import pytest
 
-from tbot_bot.api.audit import AskAudit, AuditPage, AuditVerification
-from tbot_bot.api.permissions import Role
-from tbot_web.support import audit_view
+from tbot_bot.api.audit import AskAudit, AskAuditExport, AuditPage, AuditVerification
+from tbot_bot.api.errors import ApiError, not_allowed
+from tbot_bot.api.permissions import Permission, Role
+from tbot_web.support import audit_export, audit_view
 from tests.unit.web.canned import CannedRunner
 from tests.unit.web.pages import Browser
 from tests.unit.web_dashboard import canned_audit
@@ -126,3 +131,42 @@ def test_a_finding_names_the_first_wrong_place(runner: CannedRunner, admin: Brow
     assert "Nobody has asked for it yet" in admin.get("/audit/").text
     runner.special["audit.verification"] = lambda *_: canned_audit.verification(trouble="It ended early.", last=None)
     assert "It ended early." in admin.get("/audit/").text
+
+
+def test_what_is_shown_is_exported_whole_and_safe_to_open(runner: CannedRunner, admin: Browser) -> None:
+    answer = admin.get("/audit/export?format=csv")
+    assert answer.headers["Content-Disposition"] == 'attachment; filename="audit.csv"'
+    head, *rows = csv.reader(io.StringIO(answer.text, newline=""))
+    assert head == list(audit_export.COLUMNS)
+    assert [int(one[0]) for one in rows] == list(range(COUNT, 0, -1))
+    assert rows[2][head.index("actor")] == "'=cmd|' /C calc'!A0"
+    assert json.loads(rows[0][head.index("after")])["SMTP_HOST"] == "<b>relay</b>"
+    pages = [(caller, asked) for name, caller, asked in runner.calls if name == "audit.export"]
+    assert [asked.cursor for _, asked in pages] == [None, str(COUNT - 49), str(COUNT - 99)]
+    assert len({caller.request_id for caller, _ in pages}) == 1
+
+
+def test_an_export_keeps_to_the_filter(runner: CannedRunner, admin: Browser) -> None:
+    link = re.findall(r'href="(/audit/export[^"]+format=json)"', admin.get("/audit/?actor=ada").text)
+    answer = admin.get(link[0].replace("&amp;", "&"))
+    assert answer.headers["Content-Type"] == "application/json"
+    assert [one["item"]["seq"] for one in answer.json()["items"]] == [COUNT, COUNT - 1]
+    assert json.loads(admin.get("/audit/export?format=json&actor=nobody").text) == {"items": []}
+    lines = admin.get("/audit/export?format=md&actor=ada").text.splitlines()
+    assert len(lines) == 4
+    assert r"\<b\>relay\</b\>" in lines[2]
+    assert all(re.findall(r"(?<!\\)\|", line) == ["|"] * (len(audit_export.COLUMNS) + 1) for line in lines)
+    assert admin.get("/audit/export?format=pdf").status_code == 400
+    runner.special["audit.export"] = not_allowed(Permission.AUDIT_VIEW)
+    assert admin.get("/audit/export?format=csv").status_code == 403
+
+
+def test_an_export_that_breaks_off_does_not_look_whole(runner: CannedRunner, admin: Browser) -> None:
+    def first_page_only(caller: Any, asked: AskAuditExport) -> Any:
+        if asked.cursor:
+            raise ApiError.of(503, "audit_unavailable", "The audit log is not available")
+        return canned_audit.export(caller, asked)
+
+    runner.special["audit.export"] = first_page_only
+    with pytest.raises(httpx2.RemoteProtocolError):
+        admin.get("/audit/export?format=csv")

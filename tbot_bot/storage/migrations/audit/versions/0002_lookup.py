@@ -1,4 +1,4 @@
-"""What an auditor looks for: all records of a request, and those that ended in a certain way."""
+"""What an auditor looks for: all records of a request, those that ended in a certain way, those with a target."""
 
 from alembic import op
 
@@ -13,3 +13,4 @@ def upgrade() -> None:
     )
     op.execute("CREATE INDEX entry_request ON entry (request_id, seq)")
     op.execute("CREATE INDEX entry_result ON entry (result, seq)")
+    op.execute("CREATE INDEX entry_target ON entry (target)")
