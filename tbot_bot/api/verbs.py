@@ -10,7 +10,19 @@ from dataclasses import dataclass
 
 from pydantic import Field
 
-from tbot_bot.api import audit, backups, configuration, control, logs, sessions, setup, status, trades, users
+from tbot_bot.api import (
+    audit,
+    backups,
+    configuration,
+    control,
+    logs,
+    notifications,
+    sessions,
+    setup,
+    status,
+    trades,
+    users,
+)
 from tbot_bot.api.model import Message, Nothing
 from tbot_bot.api.permissions import Permission
 from tbot_bot.domain.lifecycle import CLOSING, PHASES, Phase, State
@@ -141,6 +153,8 @@ _TABLE = (
     Verb("trades.detail", Permission.TRADES_VIEW, _LIVE, trades.AskTrade, trades.TradeDetail),
     Verb("logs.names", Permission.LOGS_VIEW, _LIVE, Nothing, logs.LogNames),
     Verb("logs.read", Permission.LOGS_VIEW, _LIVE, logs.AskLog, logs.LogPage),
+    Verb("notifications.list", Permission.STATUS_VIEW, _LIVE, Nothing, notifications.Notifications),
+    Verb("notifications.test", Permission.CONFIGURATION_EDIT, _LIVE, Nothing, Nothing, True),
     Verb("metrics.text", Permission.METRICS_VIEW, _LIVE, Nothing, status.MetricsText),
     # acts; stop and kill are flags that need no id, start's flag names the id issued here
     Verb("control.state", Permission.STATUS_VIEW, _REGISTERED, Nothing, control.ControlState),

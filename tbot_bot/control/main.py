@@ -49,6 +49,7 @@ from tbot_bot.control.verbs_configuration import ConfigurationVerbs
 from tbot_bot.control.verbs_control import START as START_VERB
 from tbot_bot.control.verbs_control import ControlVerbs
 from tbot_bot.control.verbs_dashboard import DashboardVerbs
+from tbot_bot.control.verbs_notifications import NotificationVerbs
 from tbot_bot.control.verbs_sessions import SessionVerbs
 from tbot_bot.control.verbs_setup import SetupVerbs
 from tbot_bot.control.verbs_users import UserVerbs
@@ -328,7 +329,8 @@ class Runner:
         configuration = ConfigurationVerbs(self._foundation, self._open_floor, unsealer)
         audit = AuditVerbs(self._foundation, AuditExamination(self._foundation, self._watch))
         people = UserVerbs(self._foundation, unsealer)
-        verbs = (setup, sessions, people, dashboard, control, configuration, backups, audit)
+        told = NotificationVerbs(self._foundation, self._postman)
+        verbs = (setup, sessions, people, dashboard, control, configuration, backups, audit, told)
         handlers = {name: handler for each in verbs for name, handler in each.handlers().items()}
         handlers |= closed_desk()
         judge = CallJudge(self._foundation, self._lifecycle)

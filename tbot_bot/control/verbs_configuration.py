@@ -51,8 +51,8 @@ TEST = "configuration.test"
 ROTATE = "secrets.rotate"
 TEST_TIMEOUT_S = 10
 _TESTED = "configuration_tested_"
-#: Stands for a secret that was typed, where only the fact counts.
-_TYPED = "typed"
+#: Stands for a secret that was typed, where only the fact counts: it meets the rules of every kind of secret.
+_TYPED = "https://typed.invalid/"
 _EMPTY = "empty"
 _FOLLOWS = {
     Category.BROKER: "The market and the bot are started again with these values.",

@@ -354,7 +354,17 @@ def test_a_webhook_is_tried_as_it_will_be_used_and_then_kept(desk: Desk) -> None
         bad = desk.test("notifications", {}, secret)
     assert not bad.ok
     assert "redirect (302), which is not followed" in bad.detail
+    preview = call(
+        desk.handlers,
+        "configuration.preview",
+        desk.caller(),
+        category="notifications",
+        version=desk.view("notifications").version,
+        values={},
+        given=list(secret),
+    )
     done = desk.change("notifications", {}, secret)
+    assert preview.changes == done.changes
     assert [(one.name, one.after) for one in done.changes] == [
         ("NOTIFY_WEBHOOK_URL", "changed"),
         ("NOTIFY_WEBHOOK_KEY", "changed"),
