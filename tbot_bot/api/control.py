@@ -22,6 +22,7 @@ class Act(StrEnum):
     SIGN_RESIDUALS = "sign_residuals"
     BEGIN_DEFENSE = "begin_defense"
     END_DEFENSE = "end_defense"
+    SIGN_BREAK = "sign_break"
     RESET = "reset"
 
 
@@ -39,7 +40,10 @@ class PreviewLine(Message):
 
 
 class Preview(Message):
-    """What the act would do, read from the books now; `allowed` False says why not in `refusal`."""
+    """What the act would do, read from the books now; `allowed` False says why not in `refusal`.
+
+    `subject` names what it is about where that may change; the act names it too and is refused when it has changed.
+    """
 
     act: Act
     allowed: bool
@@ -52,6 +56,7 @@ class Preview(Message):
     gross_value: str | None
     typed_confirmation: str | None = None
     needs_step_up: bool = False
+    subject: str = ""
 
 
 class Issued(Message):
@@ -66,6 +71,7 @@ class ActRequest(Message):
 
     reason: str = Field(default="", max_length=500, description="Why; kept in the audit trail.")
     typed: str = Field(default="", max_length=100, description="The name typed, for acts that ask for it.")
+    subject: str = Field(default="", max_length=100, description="What its preview was about, where that names it.")
 
 
 class ActOutcome(Message):

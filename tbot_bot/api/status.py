@@ -52,6 +52,31 @@ class ErrorEvent(Message):
     message: str = Field(description="What happened, in a sentence.")
 
 
+class Difference(Message):
+    """One figure that differs: cash in the functional currency, else units of a symbol."""
+
+    name: str = Field(description="cash, or the symbol.")
+    broker: str | None = Field(description="What the broker has; null for one book of a symbol.")
+    books: str | None = Field(description="What the books have; null for cash.")
+    ledger: str = Field(description="What the ledger has.")
+    difference: str = Field(description="Broker less books, or books less ledger where those agree.")
+
+
+class TieOut(Message):
+    """The newest comparison of broker, books and ledger; one that differs blocks entries until it is signed."""
+
+    subject: str = Field(default="", description="What a signature names; empty where nothing could be read.")
+    at: str = Field(description="When it was made, UTC.")
+    verified: bool = Field(description="Whether everything could be read.")
+    clean: bool = Field(description="Whether everything agrees.")
+    sentences: list[str] = Field(description="What was found.")
+    exceptions: list[str] = Field(default_factory=list, description="What a signature accepts, exactly.")
+    differences: list[Difference] = Field(description="The figures that differ.")
+    signed_by: str | None = Field(default=None, description="Who accepted exactly this difference.")
+    signed_at: str | None = Field(default=None, description="When, UTC.")
+    signed_reason: str | None = Field(default=None, description="Why.")
+
+
 class StrategyStatus(Message):
     """One strategy's part."""
 
@@ -171,6 +196,7 @@ class BotStatus(Message):
     holdings_note: str = Field(description="What stands in the way of holdings, where something does.")
     tied_out_at: str | None = Field(description="When broker, books and ledger were last compared, UTC.")
     tied_out: bool | None = Field(description="Whether they agreed.")
+    tie_out: TieOut | None = Field(default=None, description="What the newest comparison found.")
     trial_balance_ok: bool | None = Field(description="Whether all postings of the ledger sum to zero.")
     generation: int = Field(description="Number of the present generation of keys and secrets.")
 

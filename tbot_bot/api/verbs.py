@@ -166,6 +166,7 @@ _TABLE = (
     Verb("control.begin_defense", Permission.TRADING_CONTROL, _MAIN, control.ActRequest, control.ActOutcome, True),
     Verb("control.end_defense", Permission.TRADING_CONTROL, _MAIN, control.ActRequest, control.ActOutcome, True),
     Verb("control.cancel_closing", Permission.TRADING_CONTROL, CLOSING, control.ActRequest, control.ActOutcome, True),
+    Verb("control.sign_break", Permission.SYSTEM_RESET, _MAIN, control.ActRequest, control.ActOutcome, True),
     Verb("control.sign_residuals", Permission.SYSTEM_RESET, CLOSING, control.ActRequest, control.ActOutcome, True),
     Verb(
         "control.reset",

@@ -16,36 +16,33 @@ import structlog
 from tbot_bot.api.bot_protocol import Halt, Pause, Run, TellMarket, TellSession
 from tbot_bot.api.control import ClosingReport
 from tbot_bot.api.status import ApiHealth
-from tbot_bot.config.restored import LEDGER_RESTORED
 from tbot_bot.control.announcements import Announcements
 from tbot_bot.control.api_watch import ApiWatch
+from tbot_bot.control.break_signing import sign
 from tbot_bot.control.defense_keeper import DefenseKeeper
 from tbot_bot.control.floor import Floor
 from tbot_bot.control.foundation import Foundation
+from tbot_bot.control.kill_latch import KillLatch
 from tbot_bot.control.lifecycle import WINDOWS, Lifecycle
 from tbot_bot.control.market_view import Seen
 from tbot_bot.control.trading_day import TradingDay
 from tbot_bot.domain.audit import RefusedError
-from tbot_bot.domain.broker import BrokerError
 from tbot_bot.domain.gate import GateConditions
 from tbot_bot.domain.intents import Window
 from tbot_bot.domain.lifecycle import CLOSING, RUNNING, TRANSITIONS, State, require_transition
 from tbot_bot.domain.time import from_rfc3339
 from tbot_bot.monitoring.log_book import LogBook
 from tbot_bot.monitoring.watchdog_bot import Judgement, Limits
-from tbot_bot.trading.adoption import adopt
 from tbot_bot.trading.closing import Closing, ClosingKind, ClosingOutcome
-from tbot_bot.trading.kill_switch import KillLatchedError, KillSwitchError
+from tbot_bot.trading.kill_switch import KillLatchedError
 from tbot_bot.trading.reconciliation import BootReport
 
 log = structlog.get_logger("conductor")
 RECONCILE_AGAIN = timedelta(seconds=5)
 RECONCILE_EVERY = timedelta(minutes=2)
-KILL_RESET_HOLD = timedelta(seconds=60)
 #: Names of facts in the runner's record.
 _PAUSED = "paused"
 _STOP_SCHEDULED = "stop_scheduled"
-_KILL_CLOSED = "kill_closed_at"
 _CLOSING_SINCE = "closing_since"
 _TRADING_SINCE = "trading_since"
 
@@ -75,6 +72,7 @@ class Conductor:
         self._changed = changed
         self._lock = threading.RLock()
         self.floor = Floor(foundation, log_book, self.conditions, self)
+        self.kill = KillLatch(self.floor.kill_switch, self._record, self._clock, lambda: lifecycle.state)
         self.notices = foundation.notices
         self.announce = Announcements(self.notices)
         self.defense = DefenseKeeper(foundation, log_book, self.floor, self._defense_changed)
@@ -84,6 +82,7 @@ class Conductor:
         self.closing: Closing | None = None
         self._last_closing: ClosingReport | None = None
         self.boot: BootReport | None = None
+        self.report: BootReport | None = None
         self.break_found: str | None = None
         self._bot_may_trade = False
         self._reconcile_at = foundation.clock.now()
@@ -110,17 +109,8 @@ class Conductor:
         )
 
     def kill_triggered(self) -> bool | None:
-        """Whether the kill switch is triggered; None when that cannot be read.
-
-        Our own record keeps it triggered until the reset, whoever takes the flag's file away.
-        """
-        if self._lifecycle.state is State.EMERGENCY or self._record.fact(_KILL_CLOSED):
-            return True
-        try:
-            return self.floor.kill_switch.triggered()
-        except KillSwitchError as error:
-            log.exception("the kill switch cannot be read", why=str(error))
-            return None
+        """Whether a kill stands; None when that cannot be read."""
+        return self.kill.triggered()
 
     def paused_because(self) -> str | None:
         """Why no new entry is made; None when entries are allowed."""
@@ -129,6 +119,10 @@ class Conductor:
     def is_broken(self) -> bool:
         """Whether broker, books and ledger disagree, and nobody signed for it."""
         return self.break_found is not None or (self.boot is not None and not self.boot.may_trade)
+
+    def is_paused_by_hand(self) -> bool:
+        """Whether a person holds entries back; a break does so by itself."""
+        return self._record.fact(_PAUSED) is not None
 
     def trading_since(self) -> datetime | None:
         """The open of the first session that was seen while the bot could trade, market time."""
@@ -173,6 +167,17 @@ class Conductor:
         with self._lock:
             self.defense.end(actor)
 
+    def sign_break(self, subject: str, actor: str, reason: str) -> None:
+        """Accept what broker, books and ledger disagree about; they are compared again at once.
+
+        Raises NothingToSignError, BreakChangedError.
+        """
+        with self._lock:
+            now = self._clock.now()
+            sign(self.floor.records, self.report, subject, actor, reason, now)
+            self._reconcile_at = now
+        self._changed()
+
     def stop(self, actor: str) -> None:
         """Running -> closing: entries end and the strategy book is closed."""
         with self._lock:
@@ -201,10 +206,7 @@ class Conductor:
         with self._lock:
             if self._lifecycle.state is State.ERROR:
                 self._lifecycle.move(State.STOPPED, "reset", actor)
-            if self.kill_triggered() is not False:
-                self.floor.kill_switch.reset()
-                self.floor.kill_switch.arm()
-            self._record.set_fact(_KILL_CLOSED, None)
+            self.kill.reset()
         self._changed()
 
     @contextmanager
@@ -221,10 +223,7 @@ class Conductor:
 
     def reset_hold_left(self) -> timedelta:
         """How long a triggered kill switch cannot be reset yet."""
-        closed = self._record.fact(_KILL_CLOSED)
-        if closed is None:
-            return KILL_RESET_HOLD if self.kill_triggered() is not False else timedelta(0)
-        return max(timedelta(0), datetime.fromisoformat(closed) + KILL_RESET_HOLD - self._clock.now())
+        return self.kill.hold_left()
 
     # what is due
 
@@ -241,7 +240,7 @@ class Conductor:
         with self._lock:
             health, running = self.api.judgement.health, state in RUNNING
             self.defense.look(self.day.figures, api=health, broken=self.is_broken(), running=running)
-            if self.kill_triggered() and State.EMERGENCY in TRANSITIONS[state] and not self._record.fact(_KILL_CLOSED):
+            if self.kill_triggered() and State.EMERGENCY in TRANSITIONS[state] and not self.kill.is_over:
                 self._begin_closing(State.EMERGENCY, self._kill_reason or "kill switch pulled", "kill switch")
                 self._kill_reason = None
             elif state is State.ERROR:
@@ -290,9 +289,9 @@ class Conductor:
 
     def _unlock_if_clean(self) -> None:
         seen = self.floor.view.seen
-        if self._record.fact(LEDGER_RESTORED) and not self._take_back_orders():
+        if not self.floor.take_back_orders():
             return
-        self.boot = self.day.reconcile("boot")
+        self.boot = self.report = self.day.reconcile("boot")
         self._changed()
         if not self.boot.may_trade:
             log.warning("trading stays locked", found=list(self.boot.sentences))
@@ -322,22 +321,13 @@ class Conductor:
             self._bot_may_trade = True
             self._reconcile_at = self._clock.now() + RECONCILE_EVERY
             if self._lifecycle.state is State.STARTED:
-                self._lifecycle.move(State.IDLE, "broker, books and ledger agree", "runner")
-
-    def _take_back_orders(self) -> bool:
-        """After a restore of the ledger: know the orders again that were sent since; whether the broker told them."""
-        try:
-            found = adopt(self.floor.broker, self.floor.orders, self._clock)
-        except BrokerError as error:
-            log.warning("orders cannot be taken back yet", why=str(error))
-            return False
-        log.info("the ledger was restored; orders were taken back from the broker", orders=list(found))
-        self._record.set_fact(LEDGER_RESTORED, None)
-        return True
+                agree = "agree" if self.boot.clean else "differ as an administrator has signed"
+                self._lifecycle.move(State.IDLE, f"broker, books and ledger {agree}", "runner")
 
     def _judge_break(self, report: BootReport) -> None:
         """Entries are blocked while broker, books and ledger disagree, or while that cannot be told."""
-        found = None if report.may_trade else "; ".join(report.sentences) or "broker, books and ledger disagree"
+        self.report = report
+        found = None if report.may_trade else " ".join(report.sentences) or "broker, books and ledger disagree"
         if found != self.break_found:
             self.break_found = found
             self._tell_pause()
@@ -385,13 +375,13 @@ class Conductor:
 
     def _hold_kill(self) -> None:
         """A kill in the error state closes nothing, so its hold begins as soon as it is seen."""
-        if self.kill_triggered() is not False and not self._record.fact(_KILL_CLOSED):
-            self._record.set_fact(_KILL_CLOSED, self._clock.now().isoformat())
+        if self.kill_triggered() is not False and not self.kill.is_over:
+            self.kill.end()
             self.announce.kill("it was pulled while the bot is in error")
 
     def _finish_closing(self, reason: str, actor: str) -> None:
         if self._lifecycle.state is State.EMERGENCY:
-            self._record.set_fact(_KILL_CLOSED, self._clock.now().isoformat())
+            self.kill.end()
         self._lifecycle.move(State.STOPPED, reason, actor)
         self._end_closing(reason)
 

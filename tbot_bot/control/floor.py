@@ -17,11 +17,12 @@ from tbot_bot.api.bot_protocol import Begin, WireTrade
 from tbot_bot.api.wire import text_or_none
 from tbot_bot.brokers.registry import broker_kind
 from tbot_bot.brokers.setup import BrokerSetup
+from tbot_bot.config.restored import LEDGER_RESTORED
 from tbot_bot.control.bot_host import BotHost, Listener
 from tbot_bot.control.child import Child, Keeper, start_child
 from tbot_bot.control.foundation import Foundation
 from tbot_bot.control.market_view import MarketView
-from tbot_bot.domain.broker import Broker
+from tbot_bot.domain.broker import Broker, BrokerError
 from tbot_bot.domain.gate import GateConditions
 from tbot_bot.domain.market import Instrument
 from tbot_bot.domain.time import to_rfc3339
@@ -29,6 +30,7 @@ from tbot_bot.domain.trades import Trade
 from tbot_bot.monitoring.log_book import LogBook
 from tbot_bot.storage.ledger_database import LedgerDatabase
 from tbot_bot.strategies.registry import STRATEGIES
+from tbot_bot.trading.adoption import adopt
 from tbot_bot.trading.kill_switch import KillSwitch
 from tbot_bot.trading.order_service import OrderService
 
@@ -165,6 +167,19 @@ class Floor:
                 for one in self._foundation.record.calendar()
             ],
         }
+
+    def take_back_orders(self) -> bool:
+        """After a restore of the ledger: know the orders again that were sent since; whether the broker told them."""
+        if not self._foundation.record.fact(LEDGER_RESTORED):
+            return True
+        try:
+            found = adopt(self.broker, self.orders, self._foundation.clock)
+        except BrokerError as error:
+            log.warning("orders cannot be taken back yet", why=str(error))
+            return False
+        log.info("the ledger was restored; orders were taken back from the broker", orders=list(found))
+        self._foundation.record.set_fact(LEDGER_RESTORED, None)
+        return True
 
     # what the bot is told
 

@@ -9,6 +9,7 @@ import structlog
 
 from tbot_bot.api.status import CacheStatus, StatusDocument
 from tbot_bot.config.files import write_atomically
+from tbot_bot.control.break_signing import tie_out_status
 from tbot_bot.control.conductor import Conductor
 from tbot_bot.control.foundation import Foundation
 from tbot_bot.control.lifecycle import Lifecycle
@@ -115,6 +116,7 @@ class StatusSource:
             market_note=seen.ended_reason,
             tied_out_at=last.recorded_at if last else None,
             tied_out=last.is_clean if last else None,
+            tie_out=tie_out_status(conductor.report, last),
             trial_balance_ok=floor.ledger.trial_balance().balanced,
             universe=CacheStatus.UP_TO_DATE if floor.kind.market_is_simulated else CacheStatus.UNKNOWN,
             troubles=self._troubles(),

@@ -9,6 +9,7 @@ from tbot_bot.api.backups import Finding
 from tbot_bot.api.control import Act, ActOutcome, ActRequest, AskPreview, ControlState, Issued, Preview
 from tbot_bot.api.errors import ApiError
 from tbot_bot.api.model import Message, Nothing
+from tbot_bot.control.break_signing import tie_out_status
 from tbot_bot.control.conductor import Conductor
 from tbot_bot.control.foundation import Foundation
 from tbot_bot.control.judge import require_reason, require_step_up, require_typed
@@ -52,6 +53,7 @@ class ControlVerbs:
             "control.resume": self._resume,
             "control.begin_defense": self._begin_defense,
             "control.end_defense": self._end_defense,
+            "control.sign_break": self._sign_break,
             "control.cancel_closing": self._cancel_closing,
             "control.sign_residuals": self._sign_residuals,
             "control.reset": self._reset,
@@ -114,6 +116,19 @@ class ControlVerbs:
             "Defense mode is over; float and limits are as usual.",
         )
 
+    def _sign_break(self, caller: Caller, asked: ActRequest) -> ActOutcome:
+        require_reason(asked.reason)
+        require_step_up(caller.verdict, self._foundation.clock.now())
+        shown = self._facts(self._bot()).tie_out
+        return self._act(
+            caller,
+            Act.SIGN_BREAK,
+            asked,
+            lambda bot: bot.sign_break(asked.subject, caller.actor, asked.reason),
+            "Signed: this difference is accepted as long as it stays as it is.",
+            accepted="; ".join(shown.exceptions) if shown else "",
+        )
+
     def _cancel_closing(self, caller: Caller, asked: ActRequest) -> ActOutcome:
         return self._act(
             caller,
@@ -152,7 +167,13 @@ class ControlVerbs:
         )
 
     def _act(
-        self, caller: Caller, act: Act, asked: ActRequest, do: Callable[[Conductor], None], message: str
+        self,
+        caller: Caller,
+        act: Act,
+        asked: ActRequest,
+        do: Callable[[Conductor], None],
+        message: str,
+        **detail: str,
     ) -> ActOutcome:
         bot = self._bot()
         self._require_allowed(act)
@@ -166,7 +187,7 @@ class ControlVerbs:
             request_id=caller.request_id,
         ) as record:
             record.before = before
-            record.detail = {"reason": asked.reason}
+            record.detail = {"reason": asked.reason, **detail}
             do(bot)
             record.after = {"state": str(self._lifecycle.state)}
         return ActOutcome(state=self._lifecycle.state, message=message)
@@ -190,7 +211,7 @@ class ControlVerbs:
         floor, seen = conductor.floor, conductor.floor.view.seen
         return PreviewFacts(
             state=self._lifecycle.state,
-            paused=conductor.paused_because() is not None,
+            paused=conductor.is_paused_by_hand(),
             killed=conductor.kill_triggered() is not False,
             market_open=seen.is_open,
             opens_at=seen.session.open_at if seen.session and not seen.is_open else None,
@@ -200,6 +221,7 @@ class ControlVerbs:
             name=str(floor.identity),
             defense=conductor.defense.state,
             defense_factor=floor.settings.DEFENSE_FACTOR,
+            tie_out=tie_out_status(conductor.report, floor.records.last_reconciliation()),
         )
 
     def _note(self, caller: Caller, act: Act, phase: AuditPhase) -> None:

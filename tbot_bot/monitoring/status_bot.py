@@ -17,6 +17,7 @@ from tbot_bot.api.status import (
     StatusDocument,
     StrategyStatus,
     Summary,
+    TieOut,
 )
 from tbot_bot.domain.defense import Defense
 from tbot_bot.domain.lifecycle import State
@@ -70,6 +71,7 @@ class BotFacts:
     market_note: str | None
     tied_out_at: datetime | None
     tied_out: bool | None
+    tie_out: TieOut | None
     trial_balance_ok: bool | None
     universe: CacheStatus
     troubles: tuple[str, ...]
@@ -186,6 +188,7 @@ def _bot(system: SystemFacts, bot: BotFacts) -> BotStatus:
         holdings_note=HOLDINGS_NOTE,
         tied_out_at=_moment(bot.tied_out_at),
         tied_out=bot.tied_out,
+        tie_out=bot.tie_out,
         trial_balance_ok=bot.trial_balance_ok,
         generation=system.generation,
     )

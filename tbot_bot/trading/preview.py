@@ -8,6 +8,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from tbot_bot.api.control import Act, Preview, PreviewLine
+from tbot_bot.api.status import TieOut
 from tbot_bot.api.wording import counted, kill_words
 from tbot_bot.domain.accounts import FUNCTIONAL_CURRENCY
 from tbot_bot.domain.defense import Cause, Defense
@@ -36,6 +37,7 @@ class PreviewFacts:
     name: str
     defense: Defense
     defense_factor: Decimal
+    tie_out: TieOut | None
 
     @property
     def working(self) -> list[OrderRecord]:
@@ -61,7 +63,7 @@ def preview(act: Act, facts: PreviewFacts) -> Preview:
     positions = [position_line(trade, facts.marks) for trade in facts.trades] if plan.shows_positions else []
     orders = [_order_line(record, facts.marks) for record in facts.working] if plan.shows_orders else []
     gross = _gross(facts) if plan.shows_positions else None
-    is_reset = act is Act.RESET
+    is_reset, found = act is Act.RESET, facts.tie_out if act is Act.SIGN_BREAK else None
     return Preview(
         act=act,
         allowed=not plan.refusal,
@@ -73,7 +75,8 @@ def preview(act: Act, facts: PreviewFacts) -> Preview:
         orders=orders,
         gross_value=None if gross is None else str(gross),
         typed_confirmation=facts.name if is_reset else None,
-        needs_step_up=is_reset,
+        needs_step_up=act in (Act.RESET, Act.SIGN_BREAK),
+        subject=found.subject if found else "",
     )
 
 
@@ -198,6 +201,25 @@ def _end_defense(facts: PreviewFacts) -> _Plan:
     return _Plan(refusal, "End defense mode", "Let entries have the whole float and all limits again.", effects)
 
 
+def _sign_break(facts: PreviewFacts) -> _Plan:
+    found = facts.tie_out
+    refusal = _outside_main(facts)
+    if found is None or found.clean:
+        refusal = refusal or "Broker, books and ledger agree; there is nothing to sign."
+    elif not found.verified:
+        refusal = refusal or "What differs could not be read; it is tried again by itself."
+    elif found.signed_by:
+        refusal = refusal or f"This difference was signed by {found.signed_by}."
+    effects = [
+        *(found.sentences if found and not found.clean else []),
+        f"Accepted is exactly this: {', '.join(found.exceptions) if found else 'nothing'}.",
+        "Entries are allowed while it stays as it is, also after a restart.",
+        "Nothing is booked: the figures stay apart until they are put right. Any other difference blocks again.",
+    ]
+    sentence = "Accept what broker, books and ledger disagree about."
+    return _Plan(refusal, "Sign the difference", sentence, effects)
+
+
 def _still_calling(defense: Defense) -> list[str]:
     return [] if defense.calm_since else [words for cause, words in defense.causes.items() if cause != Cause.BY_HAND]
 
@@ -216,6 +238,7 @@ _PLANS: dict[Act, Callable[[PreviewFacts], _Plan]] = {
     Act.SIGN_RESIDUALS: _sign_residuals,
     Act.BEGIN_DEFENSE: _begin_defense,
     Act.END_DEFENSE: _end_defense,
+    Act.SIGN_BREAK: _sign_break,
     Act.RESET: _reset,
 }
 

@@ -54,6 +54,7 @@ _VERBS = {
     Act.RESUME: "control.resume",
     Act.BEGIN_DEFENSE: "control.begin_defense",
     Act.END_DEFENSE: "control.end_defense",
+    Act.SIGN_BREAK: "control.sign_break",
     Act.CANCEL_CLOSING: "control.cancel_closing",
     Act.SIGN_RESIDUALS: "control.sign_residuals",
     Act.RESET: "control.reset",
@@ -75,6 +76,7 @@ class Asked:
 
     reason: str
     typed: str
+    subject: str
     password: str
     request_id: str
 
@@ -89,6 +91,7 @@ class Asked:
         return cls(
             reason=texts.get("reason", "").strip()[:500],
             typed=texts.get("typed", "").strip()[:100],
+            subject=texts.get("subject", "")[:100],
             password=texts.get("password", ""),
             request_id=request_id if is_request_id(request_id) else new_request_id(),
         )
@@ -173,7 +176,7 @@ def _done(act: Act, asked: Asked) -> ActOutcome:
         return _start(asked)
     if act is Act.STOP:
         return _stop(asked)
-    params = ActRequest(reason=asked.reason, typed=asked.typed)
+    params = ActRequest(reason=asked.reason, typed=asked.typed, subject=asked.subject)
     outcome: ActOutcome = runner().call(_VERBS[act], params, request_id=asked.request_id)
     return outcome
 

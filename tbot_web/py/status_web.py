@@ -59,6 +59,7 @@ def show() -> Answer:
         bots=bots,
         view=status_view,
         risk=risk_view,
+        may_sign=Permission.SYSTEM_RESET in caller().permissions,
         trade_view=trade_view,
         plots=plots,
         rows=_ROWS,

@@ -13,7 +13,7 @@ from tbot_bot.api.wording import counted, kill_words
 from tbot_web.support import figures
 from tbot_web.support.page import GROUPS, Page
 
-_RESERVED_FOR_ADMIN = frozenset({Act.RESET, Act.SIGN_RESIDUALS})
+_RESERVED_FOR_ADMIN = frozenset({Act.RESET, Act.SIGN_RESIDUALS, Act.SIGN_BREAK})
 _ICONS = {
     Act.START: "play",
     Act.RESUME: "play",
@@ -34,7 +34,7 @@ _LABELS = {
     Act.END_DEFENSE: "End defense…",
     Act.RESET: "Reset…",
 }
-#: Kill is last on the bar, first on a phone.
+#: Kill is last on the bar, first on a phone. A difference is signed where its figures are, on the status page.
 _ORDER = (
     Act.START,
     Act.RESUME,
@@ -139,7 +139,7 @@ def _defense_words(bot: BotStatus) -> str:
 def _state_banners(state: ControlState, bot: BotStatus | None) -> list[Banner]:
     found = []
     if state.paused:
-        reason = f": {bot.pause_reason}" if bot and bot.pause_reason else ""
+        reason = f": {bot.pause_reason.rstrip('.')}" if bot and bot.pause_reason else ""
         found.append(Banner("warn", "pause", f"Entries are paused{reason}. Open positions are managed as before."))
     if state.kill_triggered:
         found.append(Banner("bad", "kill", "The kill switch is triggered. Nothing trades until an admin resets it."))

@@ -236,6 +236,8 @@ def _tied_out(bot: BotStatus) -> Cell:
     if bot.tied_out is None or bot.tied_out_at is None:
         return Cell(label, Shown("not compared yet"), UNKNOWN)
     at = figures.moment(bot.tied_out_at, "time")
+    if bot.tie_out and bot.tie_out.signed_by:
+        return Cell(label, Shown(f"differ as signed, {at}"), WARN, bot.tie_out.signed_reason or "")
     return Cell(label, Shown(f"{'agree' if bot.tied_out else 'differ'}, {at}"), OK if bot.tied_out else BAD)
 
 

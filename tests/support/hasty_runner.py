@@ -5,9 +5,9 @@ from __future__ import annotations
 import sys
 from datetime import timedelta
 
-from tbot_bot.control import conductor
+from tbot_bot.control import kill_latch
 from tbot_bot.control.main import main
 
 if __name__ == "__main__":
-    conductor.KILL_RESET_HOLD = timedelta(0)
+    kill_latch.RESET_HOLD = timedelta(0)
     sys.exit(main())

@@ -55,7 +55,12 @@ async function send(dialog, form, acted) {
       "Idempotency-Key": fields.request_id,
       "X-CSRFToken": fields.csrf_token,
     },
-    body: JSON.stringify({ reason: fields.reason, typed: fields.typed, password: fields.password }),
+    body: JSON.stringify({
+      reason: fields.reason,
+      typed: fields.typed,
+      subject: fields.subject,
+      password: fields.password,
+    }),
   }).catch(() => null);
   button.disabled = false;
   const answer = await response?.json().catch(() => null);

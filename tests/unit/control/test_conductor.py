@@ -7,7 +7,8 @@ from datetime import timedelta
 import pytest
 
 from tbot_bot.api.bot_protocol import Halt, Pause, Run
-from tbot_bot.control.conductor import KILL_RESET_HOLD, RECONCILE_EVERY
+from tbot_bot.control.conductor import RECONCILE_EVERY
+from tbot_bot.control.kill_latch import RESET_HOLD
 from tbot_bot.domain.lifecycle import State, TransitionRefusedError
 from tbot_bot.domain.money import Money, Quantity
 from tbot_bot.trading.kill_switch import KillLatchedError
@@ -362,7 +363,7 @@ def killed(stage: Stage) -> None:
 
 def test_the_hold_counts_from_the_end_of_the_kill(stage: Stage) -> None:
     killed(stage)
-    assert stage.conductor.reset_hold_left() == KILL_RESET_HOLD == timedelta(seconds=60)
+    assert stage.conductor.reset_hold_left() == RESET_HOLD == timedelta(seconds=60)
     stage.clock.move(seconds=59)
     assert stage.conductor.reset_hold_left() == timedelta(seconds=1)
     stage.clock.move(seconds=1)
@@ -392,7 +393,7 @@ def test_a_kill_in_the_error_state_is_held_as_long(stage: Stage) -> None:
     stage.lifecycle.move(State.ERROR, "something broke")
     assert stage.conductor.reset_hold_left() == timedelta(0)
     stage.floor.kill_switch.trigger("ada")
-    assert stage.conductor.reset_hold_left() == KILL_RESET_HOLD
+    assert stage.conductor.reset_hold_left() == RESET_HOLD
     stage.tick(0)
     stage.tick(59)
     assert stage.conductor.reset_hold_left() == timedelta(seconds=1)

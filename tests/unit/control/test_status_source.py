@@ -24,6 +24,14 @@ def source(stage: Stage) -> StatusSource:
     return StatusSource(stage.backstage.foundation, stage.lifecycle, stage.conductor, errors)
 
 
+def status_of(stage: Stage) -> dict[str, Any]:
+    """The bot's row of a runner that has just come up."""
+    source = StatusSource(
+        stage.backstage.foundation, stage.lifecycle, stage.conductor, ErrorHandler(None, lambda _event: None)
+    )
+    return source.publish().bots[0].model_dump(mode="json")
+
+
 @pytest.fixture
 def bot(source: StatusSource) -> Callable[[], dict[str, Any]]:
     """The bot's row, built afresh."""
@@ -162,6 +170,32 @@ def test_a_break_is_a_trouble(stage: Stage, source: StatusSource) -> None:
     document = source.publish()
     assert any("BBB" in reason for reason in document.summary.reasons)
     assert document.bots[0].paused
+
+
+def test_a_difference_is_told_with_its_figures_and_its_signature(
+    stage: Stage, bot: Callable[[], dict[str, Any]]
+) -> None:
+    assert bot()["tie_out"] is None
+    stage.trade()
+    assert bot()["tie_out"]["clean"] is True
+    stage.line.extra["BBB"] = Quantity.of(7)
+    stage.conductor.books_behind("test")
+    stage.tick()
+    found = bot()["tie_out"]
+    assert (found["verified"], found["clean"], found["exceptions"]) == (True, False, ["BBB 7"])
+    differs = {"name": "BBB", "broker": "7", "books": "0", "ledger": "0", "difference": "7"}
+    assert found["differences"] == [differs]
+    stage.conductor.sign_break(found["subject"], "Ada", "an old gift")
+    signed = bot()["tie_out"]
+    assert (signed["signed_by"], signed["signed_reason"]) == ("Ada", "an old gift")
+    stage.line.down = True
+    stage.conductor.books_behind("test")
+    stage.tick()
+    unread = bot()["tie_out"]
+    assert (unread["verified"], unread["subject"], unread["signed_by"]) == (False, "", None)
+    stage.restart()
+    kept = status_of(stage)["tie_out"]  # as it is on record, before anything was compared again
+    assert (kept["differences"], kept["subject"], kept["signed_by"]) == ([differs], found["subject"], "Ada")
 
 
 def test_the_published_copy_is_the_document(stage: Stage, source: StatusSource) -> None:

@@ -10,12 +10,13 @@ import pytest
 from tbot_bot.api.backups import Finding
 from tbot_bot.api.control import Act, ControlState
 from tbot_bot.api.errors import ApiError
+from tbot_bot.control.break_signing import BreakChangedError, NothingToSignError
 from tbot_bot.control.system_api import Caller, Handler
 from tbot_bot.control.verbs_control import START, ControlVerbs
 from tbot_bot.domain.audit import AuditPhase, AuditResult
 from tbot_bot.domain.defense import Cause
 from tbot_bot.domain.lifecycle import State
-from tbot_bot.domain.money import Money
+from tbot_bot.domain.money import Money, Quantity
 from tests.unit.control.backstage import BOT, PASSWORD, Backstage, call
 from tests.unit.control.stage import Stage
 
@@ -162,6 +163,85 @@ def test_defense_mode_is_begun_and_ended_with_a_reason_on_record(acts: Acts) -> 
     }
     assert {"reason": "news"} in reasons["begin_defense"]
     assert {"reason": "it is over"} in reasons["end_defense"]
+
+
+# a difference between broker and books
+
+
+def broken(acts: Acts, quantity: int = 7) -> str:
+    """Broker and books disagree about BBB; what a signature would name."""
+    acts.stage.line.extra["BBB"] = Quantity.of(quantity)
+    acts.stage.conductor.books_behind("test")
+    acts.stage.tick(1)
+    return str(acts.ask("preview", act="sign_break").subject)
+
+
+def test_a_signed_difference_is_accepted_until_it_changes(acts: Acts) -> None:
+    stage = acts.stage
+    stage.trade()
+    subject = broken(acts)
+    assert "BBB" in (stage.conductor.paused_because() or "")
+    assert Act.SIGN_BREAK in acts.state().acts
+    asked = {"reason": "an old gift", "subject": subject}
+    assert acts.refused("sign_break", subject=subject) == (422, "reason_missing")
+    assert acts.refused("sign_break", **asked) == (403, "step_up_needed")
+    acts.step_up()
+    acts.ask("sign_break", **asked)
+    stage.tick(1)
+    assert stage.conductor.paused_because() is None
+    outcome = next(one for one in stage.backstage.audited("control.sign_break") if one.phase is AuditPhase.OUTCOME)
+    assert outcome.detail == {"reason": "an old gift", "accepted": "BBB 7"}
+    assert Act.SIGN_BREAK not in acts.state().acts
+    assert acts.refused("sign_break", **asked) == (409, "act_refused")
+    for _ in range(3):  # it stands over later comparisons
+        stage.conductor.books_behind("test")
+        stage.tick(1)
+        assert stage.conductor.paused_because() is None
+    newer = broken(acts, 8)
+    assert "BBB" in (stage.conductor.paused_because() or "")
+    assert newer != subject
+    broken(acts, 7)
+    assert "BBB" in (stage.conductor.paused_because() or "")  # it had changed in between
+
+
+def test_only_what_was_shown_is_signed(acts: Acts) -> None:
+    acts.stage.trade()
+    subject = broken(acts)
+    newer = broken(acts, 8)
+    acts.step_up()
+    with pytest.raises(BreakChangedError):
+        acts.ask("sign_break", reason="an old gift", subject=subject)
+    assert "BBB" in (acts.stage.conductor.paused_because() or "")
+    (refused,) = [one for one in acts.stage.backstage.audited("control.sign_break") if one.phase is AuditPhase.OUTCOME]
+    assert refused.result == AuditResult.REFUSED
+    acts.stage.line.down = True
+    acts.stage.conductor.books_behind("test")
+    acts.stage.tick(1)
+    assert acts.refused("sign_break", reason="an old gift", subject=newer) == (409, "act_refused")
+    with pytest.raises(NothingToSignError):
+        acts.stage.conductor.sign_break(newer, "ada", "an old gift")
+
+
+def test_a_signature_unlocks_a_start_and_stands_after_a_restart(acts: Acts) -> None:
+    stage = acts.stage
+    stage.line.extra["BBB"] = Quantity.of(7)
+    stage.conductor.start("ada")
+    stage.tick()
+    stage.tell_market(window="idle")
+    stage.tick()
+    assert stage.lifecycle.state is State.STARTED
+    acts.step_up()
+    acts.ask("sign_break", reason="an old gift", subject=acts.ask("preview", act="sign_break").subject)
+    stage.tick(1)
+    assert stage.lifecycle.state is State.IDLE
+    assert "signed" in stage.lifecycle.reason
+    stage.restart()
+    stage.tick()
+    stage.tell_market(window="idle")
+    stage.tick()
+    assert stage.conductor.boot is not None
+    assert stage.conductor.boot.signed
+    assert stage.conductor.paused_because() is None
 
 
 def test_a_stop_is_cancelled(acts: Acts) -> None:

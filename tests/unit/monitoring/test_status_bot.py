@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tbot_bot.api.status import ApiHealth, CacheStatus, ErrorEvent, StatusDocument, StrategyStatus
+from tbot_bot.api.status import ApiHealth, CacheStatus, ErrorEvent, StatusDocument, StrategyStatus, TieOut
 from tbot_bot.domain.defense import Cause, Defense
 from tbot_bot.domain.lifecycle import State
 from tbot_bot.domain.market import Session
@@ -118,6 +118,7 @@ KNOWN = BotFacts(
     market_note=None,
     tied_out_at=NOW,
     tied_out=True,
+    tie_out=TieOut(at="2026-03-02T09:00:00Z", verified=True, clean=True, sentences=[], differences=[]),
     trial_balance_ok=True,
     universe=CacheStatus.UP_TO_DATE,
     troubles=(),
@@ -148,6 +149,7 @@ UNKNOWN = replace(
     market_open=None,
     tied_out_at=None,
     tied_out=None,
+    tie_out=None,
     trial_balance_ok=None,
     universe=CacheStatus.UNKNOWN,
 )

@@ -9,6 +9,7 @@ from decimal import Decimal
 import pytest
 
 from tbot_bot.api.control import Act
+from tbot_bot.api.status import Difference, TieOut
 from tbot_bot.domain.defense import Cause, Defense
 from tbot_bot.domain.lifecycle import PHASES, Phase, State
 from tbot_bot.domain.money import Price
@@ -28,6 +29,7 @@ NOTHING = PreviewFacts(
     name="RIGD_US_SIM_01",
     defense=Defense(),
     defense_factor=Decimal("0.5"),
+    tie_out=None,
 )
 MAIN = {state for state in State if PHASES[state] is Phase.MAIN}
 MAY = {
@@ -50,6 +52,7 @@ MAY = {
     Act.SIGN_RESIDUALS: {State.GRACEFUL, State.EMERGENCY},
     Act.BEGIN_DEFENSE: MAIN,
     Act.END_DEFENSE: set(),
+    Act.SIGN_BREAK: set(),
     Act.RESET: {State.ERROR},
 }
 
@@ -93,6 +96,33 @@ def test_defense_mode_is_begun_once_and_ended_with_what_is_set_aside() -> None:
     assert ended.effects[0] == f"Set aside until it has been gone: {loss}."
     calm = replace(active, defense=replace(active.defense, calm_since=since))
     assert len(preview(Act.END_DEFENSE, calm).effects) == 1
+
+
+BROKEN = TieOut(
+    subject="7", at="2026-03-02T09:00:00Z", verified=True, clean=False, sentences=["BBB: broker 7, books 0."],
+    exceptions=["BBB 7"],
+    differences=[Difference(name="BBB", broker="7", books="0", ledger="0", difference="7")],
+)  # fmt: skip
+
+
+def test_a_difference_is_signed_as_it_is_shown() -> None:
+    shown = preview(Act.SIGN_BREAK, replace(NOTHING, tie_out=BROKEN))
+    assert (shown.allowed, shown.needs_step_up, shown.subject) == (True, True, "7")
+    assert shown.effects[:2] == ["BBB: broker 7, books 0.", "Accepted is exactly this: BBB 7."]
+    assert preview(Act.PAUSE, replace(NOTHING, tie_out=BROKEN)).subject == ""
+
+
+@pytest.mark.parametrize(
+    ("changes", "refusal"),
+    [
+        ({"clean": True}, "nothing to sign"),
+        ({"verified": False}, "could not be read"),
+        ({"signed_by": "Ada"}, "was signed by Ada"),
+    ],
+)
+def test_what_cannot_be_signed(changes: dict[str, object], refusal: str) -> None:
+    found = replace(NOTHING, tie_out=BROKEN.model_copy(update=changes))
+    assert refusal in preview(Act.SIGN_BREAK, found).refusal
 
 
 def test_attributes_refuse_too() -> None:
