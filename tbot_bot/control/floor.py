@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 import threading
@@ -22,7 +23,7 @@ from tbot_bot.control.bot_host import BotHost, Listener
 from tbot_bot.control.child import Child, Keeper, start_child
 from tbot_bot.control.foundation import Foundation
 from tbot_bot.control.market_view import MarketView
-from tbot_bot.domain.broker import Broker, BrokerError
+from tbot_bot.domain.broker import Broker, BrokerError, BrokerUnavailableError
 from tbot_bot.domain.gate import GateConditions
 from tbot_bot.domain.market import Instrument
 from tbot_bot.domain.time import to_rfc3339
@@ -32,10 +33,13 @@ from tbot_bot.storage.ledger_database import LedgerDatabase
 from tbot_bot.strategies.registry import STRATEGIES
 from tbot_bot.trading.adoption import adopt
 from tbot_bot.trading.kill_switch import KillSwitch
+from tbot_bot.trading.leaving import leave
 from tbot_bot.trading.order_service import OrderService
 
 log = structlog.get_logger("floor")
 STOP_TIMEOUT_S = 8.0
+HOLD_TIMEOUT_S = 2.0
+HOLD_LOOK_S = 0.01
 #: The runner's record of the first Start.
 _MARKET_RUN = "market_run"
 
@@ -107,15 +111,34 @@ class Floor:
         self._instruments = {}
 
     def close(self) -> None:
-        """End the bot, which cancels its working entries, then the venue, and let go of the books."""
-        self._end_bot()
-        self.broker.close()
-        self._end_venue()
-        self.database.close()
+        """End the bot, which cancels its working entries, book what was filled, end the venue, let go of the books.
+
+        A simulated market stands still meanwhile, so that nothing happens there which nobody sees.
+        """
+        try:
+            self._hold_market()
+            self._end_bot()
+            for sentence in leave(self.broker, self.orders, self._foundation.clock) if self.broker_is_up else ():
+                log.error("left behind", what=sentence)
+        finally:
+            self.broker.close()
+            self._end_venue()
+            self.database.close()
+
+    def _hold_market(self) -> None:
+        """Stop the simulated market's clock until the venue is started again; if it does not answer, so be it."""
+        if self.venue_keeper is None or self.venue_keeper.child is None or not self.broker_is_up:
+            return
+        self.venue_keeper.child.send(json.dumps({"command": "hold"}))
+        deadline_s = time.monotonic() + HOLD_TIMEOUT_S
+        with contextlib.suppress(BrokerUnavailableError):
+            while self.broker.clock().running and time.monotonic() < deadline_s:
+                time.sleep(HOLD_LOOK_S)
 
     def _end_bot(self) -> None:
-        self.bot.hang_up()
+        """Let the bot finish what it is at: an order between its record and its submission is sent and told."""
         self.bot_keeper.stop(STOP_TIMEOUT_S)
+        self.bot.hang_up()
 
     def _end_venue(self) -> None:
         if self.venue_keeper is not None:

@@ -7,9 +7,10 @@ crash left the last one: what is recorded is asked after and never sent again.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
+from itertools import count
 
 from tbot_bot.api.control import ClosingReport, ClosingStep, PreviewLine
 from tbot_bot.domain.broker import Broker, BrokerUnavailableError, OrderRefusedError
@@ -282,7 +283,7 @@ class Closing:
         self._left = {}
         worked = []
         for trade in trades:
-            reason = self._send_exit(trade, _closable(trade, at_broker, books), market_time)
+            reason = self._send_exit(trade, closable(trade, at_broker, books), market_time)
             if reason is None:
                 worked.append(trade.symbol)
             else:
@@ -299,7 +300,7 @@ class Closing:
         if not quantity:
             self._absences[trade.trade_id] = self._absences.get(trade.trade_id, 0) + 1
             return "the broker has no such position" if self._absences[trade.trade_id] >= ABSENT_ANSWERS else None
-        intent = self._exit_intent(trade, quantity, market_time)
+        intent = exit_intent(self._orders, trade, quantity, market_time, self.kind)
         refused = self._orders.accept_closing(intent)
         if refused is not None:
             return refused
@@ -323,29 +324,6 @@ class Closing:
         if record is not None and record.order.status is OrderStatus.REJECTED and record.order.broker_order_id:
             self._refusals[trade.trade_id] = self._refusals.get(trade.trade_id, 0) + 1
 
-    def _exit_intent(self, trade: Trade, quantity: Quantity, market_time: datetime) -> OrderIntent:
-        number = self._orders.number_of(trade) or 1
-        attempt = 1
-        while True:
-            intent = OrderIntent(
-                book=Book.STRATEGY,
-                strategy=trade.strategy,
-                symbol=trade.symbol,
-                side=trade.side.opposite,
-                quantity=quantity,
-                role=OrderRole.EXIT,
-                type=OrderType.MARKET,
-                session_day=trade.session_day,
-                number=number,
-                reason=self.kind,
-                decided_at=market_time,
-                attempt=attempt,
-                trade_id=trade.trade_id,
-            )
-            if self._orders.records.order(intent.client_order_id) is None:
-                return intent
-            attempt += 1
-
     # the report
 
     def _step_line(self, number: int, step: _Step) -> ClosingStep:
@@ -368,7 +346,29 @@ def _pause(failures: int) -> timedelta:
     return min(POLL * (1 << min(failures, 10)), PAUSE_MAX)
 
 
-def _closable(trade: Trade, at_broker: Mapping[str, Quantity], books: Mapping[tuple[Book, str], Quantity]) -> Quantity:
+def exit_intent(
+    orders: OrderService, trade: Trade, quantity: Quantity, market_time: datetime, reason: str
+) -> OrderIntent:
+    """The next exit of a trade at the market, under an id that is not on record yet."""
+    first = OrderIntent(
+        book=Book.STRATEGY,
+        strategy=trade.strategy,
+        symbol=trade.symbol,
+        side=trade.side.opposite,
+        quantity=quantity,
+        role=OrderRole.EXIT,
+        type=OrderType.MARKET,
+        session_day=trade.session_day,
+        number=orders.number_of(trade) or 1,
+        reason=reason,
+        decided_at=market_time,
+        trade_id=trade.trade_id,
+    )
+    attempts = (replace(first, attempt=attempt) for attempt in count(1))
+    return next(intent for intent in attempts if orders.records.order(intent.client_order_id) is None)
+
+
+def closable(trade: Trade, at_broker: Mapping[str, Quantity], books: Mapping[tuple[Book, str], Quantity]) -> Quantity:
     """How much of the trade the broker's position, less what the holdings book has of it, lets us close."""
     none = Quantity.zero()
     ours = at_broker.get(trade.symbol, none) - books.get((Book.HOLDINGS, trade.symbol), none)

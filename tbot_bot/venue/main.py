@@ -101,6 +101,8 @@ class Process:
                 continue
             if command == "run":
                 service.start_clock()
+            elif command == "hold":
+                service.hold_clock()
             else:
                 report(ConfigurationError(f"there is no command {command!r}"))
         self._wake.set()

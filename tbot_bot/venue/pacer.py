@@ -36,6 +36,10 @@ class Pacer:
         self.running = True
         self._anchor = (self._wall(), self._market.now)
 
+    def hold(self) -> None:
+        """Let the clock stand where it is."""
+        self.running = False
+
     def target(self) -> datetime:
         """Return the market time that the market should be advanced to now."""
         session = self._market.session

@@ -69,6 +69,11 @@ class MarketService:
                 self._pacer.start()
                 self._wake.notify_all()
 
+    def hold_clock(self) -> None:
+        """Let the clock stand until it is started again; calls are answered. A new process goes on by itself."""
+        with self._wake:
+            self._pacer.hold()
+
     def stop(self) -> None:
         """Finish the call at hand, then refuse all others; what was answered is in the journal already."""
         with self._wake:

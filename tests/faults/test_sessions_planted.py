@@ -122,12 +122,12 @@ def money_as_float(patch: pytest.MonkeyPatch) -> None:
 
 def kill_sells_holdings(patch: pytest.MonkeyPatch) -> None:
     """Closes all that the broker has, whosever it is."""
-    ours = closing._closable
+    ours = closing.closable
 
     def all_of_it(trade: Trade, at_broker: dict[str, Quantity], books: dict[tuple[Book, str], Quantity]) -> Quantity:
         return abs(at_broker.get(trade.symbol) or ours(trade, at_broker, books))
 
-    patch.setattr(closing, "_closable", all_of_it)
+    patch.setattr(closing, "closable", all_of_it)
     patch.setattr(OrderService, "accept_closing", lambda self, intent: self._accept(intent, lambda *_: None))
 
 

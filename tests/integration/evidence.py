@@ -21,8 +21,6 @@ from tbot_bot.storage.ledger_database import LedgerDatabase
 from tbot_bot.trading.trade_logger import TradeLogger
 
 IDENTITY = BotIdentity("RIGD", "US", "SIM", "001")
-#: The greatest sequence number there can be.
-LAST = 2**63 - 1
 
 
 @contextmanager
@@ -38,9 +36,9 @@ def ledger_rows(home: Home, query: str) -> list[sqlite3.Row]:
         return connection.execute(query).fetchall()
 
 
-def venue_rows(home: Home, query: str, *values: int) -> list[sqlite3.Row]:
+def venue_rows(home: Home, query: str) -> list[sqlite3.Row]:
     with rows_of(home.venue / "venue.db") as connection:
-        return connection.execute(query, values).fetchall()
+        return connection.execute(query).fetchall()
 
 
 def booked(home: Home) -> dict[str, tuple[Any, ...]]:
@@ -49,10 +47,10 @@ def booked(home: Home) -> dict[str, tuple[Any, ...]]:
     return {row[0]: tuple(row)[1:] for row in rows}
 
 
-def filled(home: Home, up_to: int = LAST) -> dict[str, tuple[Any, ...]]:
+def filled(home: Home) -> dict[str, tuple[Any, ...]]:
     """Every execution in the market's own journal, by its id."""
-    query = "SELECT execution_id, sequence, symbol, side, quantity, price, fee FROM executions WHERE sequence <= ?"
-    return {row[0]: tuple(row)[1:] for row in venue_rows(home, query, up_to)}
+    query = "SELECT execution_id, sequence, symbol, side, quantity, price, fee FROM executions"
+    return {row[0]: tuple(row)[1:] for row in venue_rows(home, query)}
 
 
 def reconciliations(home: Home) -> list[dict[str, Any]]:
@@ -79,21 +77,17 @@ def logged(home: Home, event: str) -> list[dict[str, Any]]:
     return [record for line in lines if event in (record := json.loads(line)).get("event", "")]
 
 
-def assert_every_fill_is_booked_once(home: Home, up_to: int = LAST) -> None:
+def assert_every_fill_is_booked_once(home: Home) -> None:
     """The market's journal and our books name the same executions, each posted by one event of its own."""
-    assert booked(home) == filled(home, up_to)
+    assert booked(home) == filled(home)
     keys = ledger_rows(home, "SELECT external_id FROM event WHERE kind = 'fill'")
     posted = Counter(row[0] for row in keys)
-    assert set(posted) == set(filled(home, up_to))
+    assert set(posted) == set(filled(home))
     assert set(posted.values()) <= {1}
 
 
-def assert_books_are_sound(home: Home, *, at_work: bool = False) -> None:
-    """For a home without a runner: chain, balances, results, positions and cash agree among books and market.
-
-    `at_work` says that the market still filled orders when the books were closed: those fills, and no earlier one,
-    may be missing until the next start.
-    """
+def assert_books_are_sound(home: Home) -> None:
+    """For a home without a runner: chain, balances, results, positions and cash agree among books and market."""
     database = LedgerDatabase.open(home.ledger_database(IDENTITY))
     try:
         ledger, trades = Ledger(database, WallClock()), TradeLogger(database)
@@ -107,19 +101,14 @@ def assert_books_are_sound(home: Home, *, at_work: bool = False) -> None:
         cash = ledger.ledger_cash()
     finally:
         database.close()
-    up_to = max((sequence for sequence, *_ in booked(home).values()), default=0) if at_work else LAST
-    assert_every_fill_is_booked_once(home, up_to)
+    assert_every_fill_is_booked_once(home)
     sums = venue_rows(
         home,
-        "SELECT symbol, sum(CASE side WHEN 'buy' THEN quantity ELSE -quantity END) FROM executions"
-        " WHERE sequence <= ? GROUP BY 1",
-        up_to,
+        "SELECT symbol, sum(CASE side WHEN 'buy' THEN quantity ELSE -quantity END) FROM executions GROUP BY 1",
     )
     assert held == {symbol: units for symbol, units in sums if units}
     at_venue = venue_rows(
-        home,
-        "SELECT starting_cash + (SELECT coalesce(sum(cash_effect), 0) FROM executions WHERE sequence <= ?) FROM market",
-        up_to,
+        home, "SELECT starting_cash + (SELECT coalesce(sum(cash_effect), 0) FROM executions) FROM market"
     )
     assert cash == Money(at_venue[0][0])
 

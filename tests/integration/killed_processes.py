@@ -72,7 +72,9 @@ class KilledHome:
         """Everything up, and trading."""
         self.home.start()
         self._start_web()
-        start_trading(self.home)
+        if self.home.state() == "stopped":
+            start_trading(self.home)
+        wait_for(lambda: self.home.state() in TRADING, 40, self.told)
 
     def end(self) -> None:
         """Nothing is left."""
@@ -207,17 +209,20 @@ class KilledHome:
     def _market_time(self) -> int:
         return int(venue_rows(self.home.home, "SELECT coalesce(now, 0) FROM market")[0][0])
 
-    def settle(self) -> None:
-        """Stop, end, and compare broker, books and ledger to the last unit; then trade on."""
-        self.home.raise_flag("control_stop.flag")
-        wait_for(lambda: self.home.state() == "stopped", 60, lambda: str(self.home.ask("control.state")["closing"]))
+    def settle(self, *, stop: bool) -> None:
+        """End in order, with `stop` after a Stop, and compare broker, books and ledger to the last unit."""
+        if stop:
+            self.home.raise_flag("control_stop.flag")
+            wait_for(lambda: self.home.state() == "stopped", 60, lambda: str(self.home.ask("control.state")["closing"]))
         self.end()
         home = self.home.home
         assert_books_are_sound(home)
         assert_audit_is_whole(home)
         assert [row for row in reconciliations(home) if not row["is_clean"]] == [], self.history
         assert ledger_rows(home, "SELECT 1 FROM quarantined_execution") == []
-        assert venue_rows(home, "SELECT client_order_id FROM orders WHERE is_final = 0") == []
+        assert self._unprotected() == set(), self.history
+        if stop:
+            assert venue_rows(home, "SELECT client_order_id FROM orders WHERE is_final = 0") == []
 
 
 def all_gone_but_web(home: RunningHome) -> None:

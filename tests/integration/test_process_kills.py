@@ -45,7 +45,7 @@ def test_kills_of_any_process_end_in_the_same_books(busy_home: Path, tmp_path: P
                 killed.begin()
             killed.kill()
             if number % SETTLED_EVERY == SETTLED_EVERY - 1 or number == count - 1:
-                killed.settle()
+                killed.settle(stop=number % (2 * SETTLED_EVERY) >= SETTLED_EVERY)
     finally:
         killed.end()
     usual_s, longest_s = sorted(killed.recoveries_s)[count // 2], max(killed.recoveries_s)

@@ -107,7 +107,7 @@ def test_every_process_killed_in_turn_and_all_of_them_at_last(new_home: HomeMake
         ]
     assert_protected(home)
     assert home.state() == "shutdown"
-    assert_books_are_sound(home.home, at_work=True)
+    assert_books_are_sound(home.home)
     assert_audit_is_whole(home.home)
     assert [row for row in reconciliations(home.home) if not row["is_clean"]] == []
 

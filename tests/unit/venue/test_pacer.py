@@ -55,6 +55,16 @@ def test_market_time_runs_at_its_speed_without_drift():
     assert stage.market.now == OPEN - timedelta(minutes=2) + timedelta(milliseconds=300)
 
 
+def test_a_clock_that_is_held_stands_and_goes_on_from_there():
+    stage = Stage(60)
+    stood = stage.after(1)
+    stage.pacer.hold()
+    assert stage.after(9) == stood
+    assert stage.pacer.delay_s() is None
+    stage.pacer.start()
+    assert stage.after(1) == stood + timedelta(minutes=1)
+
+
 def test_it_waits_for_the_next_step():
     stage = Stage(60)
     assert stage.pacer.delay_s() == pytest.approx(1.0)  # two minutes off, a second at most

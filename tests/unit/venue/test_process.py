@@ -259,6 +259,20 @@ def test_a_bad_configuration_ends_it_with_one_line_of_json(start, line, kind):
     assert json.loads(said)["kind"] == kind
 
 
+def test_a_market_that_is_held_answers_and_goes_on_at_the_next_start(start):
+    venue = start(speed="600").ready().run()
+    broker = SimBroker(venue.path)
+    until(lambda: broker.clock().running)
+    venue.tell({"command": "hold"})
+    until(lambda: not broker.clock().running)
+    assert len({broker.clock().now for _ in range(20)}) == 1
+    broker.close()
+    venue.kill()
+    again = SimBroker(start(speed="600").ready().path)
+    assert again.clock().running
+    again.close()
+
+
 def test_another_seed_is_refused_and_another_speed_is_not(start):
     start().ready().kill()
     start(speed="10").ready().kill()
