@@ -65,6 +65,7 @@ class WireIntent(Message):
     target_price: str | None = None
     attempt: int = 1
     trade_id: str | None = None
+    joins: str | None = None
 
 
 class WireTrade(Message):

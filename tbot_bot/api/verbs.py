@@ -17,6 +17,7 @@ from tbot_bot.api import (
     control,
     logs,
     notifications,
+    orders,
     sessions,
     setup,
     status,
@@ -151,6 +152,7 @@ _TABLE = (
     Verb("trades.closed", Permission.TRADES_VIEW, _LIVE, trades.AskTrades, trades.TradePage),
     Verb("trades.no_trades", Permission.TRADES_VIEW, _LIVE, trades.AskNoTrades, trades.NoTradePage),
     Verb("trades.detail", Permission.TRADES_VIEW, _LIVE, trades.AskTrade, trades.TradeDetail),
+    Verb("orders.open", Permission.TRADES_VIEW, _LIVE, Nothing, orders.OrderPage),
     Verb("logs.names", Permission.LOGS_VIEW, _LIVE, Nothing, logs.LogNames),
     Verb("logs.read", Permission.LOGS_VIEW, _LIVE, logs.AskLog, logs.LogPage),
     Verb("notifications.list", Permission.STATUS_VIEW, _LIVE, Nothing, notifications.Notifications),
@@ -176,6 +178,11 @@ _TABLE = (
         control.ActOutcome,
         True,
     ),
+    # one trade or one order
+    Verb("orders.exit_preview", Permission.TRADING_CONTROL, _MAIN, orders.AskExit, orders.ExitPreview),
+    Verb("orders.exit", Permission.TRADING_CONTROL, _MAIN, orders.AskExit, orders.OrderOutcome, True),
+    Verb("orders.cancel", Permission.TRADING_CONTROL, _MAIN, orders.AskOrder, orders.OrderOutcome, True),
+    Verb("orders.reread", Permission.TRADING_CONTROL, _LIVE, orders.AskOrder, orders.OrderOutcome, True),
     # backups
     Verb("backups.list", Permission.BACKUPS_MANAGE, _LIVE | _ERROR, Nothing, backups.Backups),
     Verb("backups.verify", Permission.BACKUPS_MANAGE, _LIVE | _ERROR, backups.AskBackup, backups.Backup),

@@ -106,6 +106,7 @@ def intent_to_wire(intent: OrderIntent) -> WireIntent:
         target_price=text_or_none(intent.target_price),
         attempt=intent.attempt,
         trade_id=intent.trade_id,
+        joins=intent.joins,
     )
 
 
@@ -127,6 +128,7 @@ def intent_from_wire(wire: WireIntent) -> OrderIntent:
         target_price=price_or_none(wire.target_price),
         attempt=wire.attempt,
         trade_id=wire.trade_id,
+        joins=wire.joins,
     )
 
 

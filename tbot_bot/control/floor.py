@@ -34,6 +34,7 @@ from tbot_bot.strategies.registry import STRATEGIES
 from tbot_bot.trading.adoption import adopt
 from tbot_bot.trading.kill_switch import KillSwitch
 from tbot_bot.trading.leaving import leave
+from tbot_bot.trading.manual_orders import ManualOrders
 from tbot_bot.trading.order_service import OrderService
 
 log = structlog.get_logger("floor")
@@ -64,6 +65,7 @@ class Floor:
         self.view = MarketView()
         self.kind = broker_kind(self.configuration.BROKER_CODE)
         self.broker: Broker = self.kind.connect(BrokerSetup({}, home.venue_socket))
+        self.manual = ManualOrders(lambda: self.broker, self.orders, self.instruments, foundation.clock)
         self.venue_ready = threading.Event()
         self.venue_error: str | None = None
         self.venue_damage: str | None = None
@@ -77,12 +79,13 @@ class Floor:
     # processes
 
     def poll(self, *, bot: bool = True) -> None:
-        """Keep the venue, and with `bot` the bot, running."""
+        """Keep the venue, and with `bot` the bot, running, and follow what a person ordered."""
         now_s = time.monotonic()
         if self.venue_keeper is not None and self.venue_keeper.poll(now_s):
             self.venue_ready.clear()
         if bot and self.broker_is_up:
             self.bot_keeper.poll(now_s)
+            self.manual.follow()
 
     @property
     def broker_is_up(self) -> bool:

@@ -50,6 +50,7 @@ from tbot_bot.control.verbs_control import START as START_VERB
 from tbot_bot.control.verbs_control import ControlVerbs
 from tbot_bot.control.verbs_dashboard import DashboardVerbs
 from tbot_bot.control.verbs_notifications import NotificationVerbs
+from tbot_bot.control.verbs_orders import OrderVerbs
 from tbot_bot.control.verbs_sessions import SessionVerbs
 from tbot_bot.control.verbs_setup import SetupVerbs
 from tbot_bot.control.verbs_users import UserVerbs
@@ -320,6 +321,7 @@ class Runner:
     def _make_api(self) -> SystemApi:
         unsealer = Unsealer(self._foundation, self._requests)
         dashboard = DashboardVerbs(self._desk, self._log_book, self._metrics, self._note_log_read)
+        orders = OrderVerbs(lambda: self._audit, self._open_floor)
         setup = SetupVerbs(self._foundation, self._lifecycle, self._provisioning, unsealer, self._requests)
         control = ControlVerbs(
             self._foundation, self._lifecycle, lambda: self._conductor, self._requests, self._all_findings
@@ -330,7 +332,7 @@ class Runner:
         audit = AuditVerbs(self._foundation, AuditExamination(self._foundation, self._watch))
         people = UserVerbs(self._foundation, unsealer)
         told = NotificationVerbs(self._foundation, self._postman)
-        verbs = (setup, sessions, people, dashboard, control, configuration, backups, audit, told)
+        verbs = (setup, sessions, people, dashboard, orders, control, configuration, backups, audit, told)
         handlers = {name: handler for each in verbs for name, handler in each.handlers().items()}
         handlers |= closed_desk()
         judge = CallJudge(self._foundation, self._lifecycle)

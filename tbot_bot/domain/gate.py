@@ -76,11 +76,16 @@ class GateFacts:
         """Entries of the strategy book that may still fill."""
         return [order for order in self.working if order.book is Book.STRATEGY and order.role is OrderRole.ENTRY]
 
-    def closing_quantity(self, book: Book, symbol: str, side: Side) -> Quantity:
-        """The most that working orders on `side`, entries aside, may still fill; legs of one group count once."""
+    def closing_quantity(self, book: Book, symbol: str, side: Side, joins: str | None = None) -> Quantity:
+        """The most that working orders on `side`, entries aside, may still fill; legs of one group count once.
+
+        The group that an order `joins` does not count: the broker lets its orders fill no more than what is open.
+        """
         largest: dict[str, Quantity] = {}
         for order in self.working:
-            if (order.book, order.symbol, order.side) == (book, symbol, side) and order.role is not OrderRole.ENTRY:
+            if order.group == joins or order.role is OrderRole.ENTRY:
+                continue
+            if (order.book, order.symbol, order.side) == (book, symbol, side):
                 largest[order.group] = max(largest.get(order.group, Quantity.zero()), order.remaining)
         return Quantity(sum(quantity.units for quantity in largest.values()))
 
@@ -194,7 +199,7 @@ def _exit_of_open_trade(intent: OrderIntent, facts: GateFacts) -> str | None:
     open_quantity = facts.position(intent.book, intent.symbol)
     if open_quantity.sign * intent.side.sign >= 0:
         return f"there is nothing in {intent.symbol} that a {intent.side} would close"
-    working = facts.closing_quantity(intent.book, intent.symbol, intent.side)
+    working = facts.closing_quantity(intent.book, intent.symbol, intent.side, intent.joins)
     if intent.quantity + working > abs(open_quantity):
         return (
             f"closing {intent.quantity} {intent.symbol} with {working} already being closed "

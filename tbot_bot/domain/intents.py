@@ -77,7 +77,8 @@ class OrderIntent:
 
     `number` counts the trade of this strategy and symbol on `session_day` from 1; `attempt` counts exits of one
     trade from 1. Entries and exits are market or limit orders; `stop_price` and
-    `target_price` of an entry become its bracket legs.
+    `target_price` of an entry become its bracket legs. An exit that `joins` the entry of that client order id leaves
+    its bracket standing for what it does not close.
     """
 
     book: Book
@@ -96,6 +97,7 @@ class OrderIntent:
     target_price: Price | None = None
     attempt: int = 1
     trade_id: str | None = field(default=None)
+    joins: str | None = None
 
     @property
     def client_order_id(self) -> str:
@@ -114,6 +116,7 @@ class OrderIntent:
             type=self.type,
             limit_price=self.limit_price,
             bracket=self._bracket() if self.role is OrderRole.ENTRY else (),
+            joins=self.joins,
         )
 
     def _leg(self, role: OrderRole, order_type: OrderType, price: Price) -> OrderRequest:

@@ -12,9 +12,11 @@ from tbot_bot.domain.time import from_rfc3339, to_rfc3339
 
 
 def request_facts(request: OrderRequest) -> Facts:
-    """The request as facts, bracket legs inside."""
+    """The request as facts, bracket legs inside. Only an order that joins a bracket names whose."""
     legs: list[JsonValue] = [request_facts(leg) for leg in request.bracket]
+    joins: Facts = {} if request.joins is None else {"joins": request.joins}
     return {
+        **joins,
         "client_order_id": request.client_order_id,
         "book": request.book.value,
         "symbol": request.symbol,
@@ -39,6 +41,7 @@ def request_from_facts(facts: Mapping[str, Any]) -> OrderRequest:
         limit_price=None if facts["limit_price"] is None else Price.of(facts["limit_price"]),
         stop_price=None if facts["stop_price"] is None else Price.of(facts["stop_price"]),
         bracket=tuple(request_from_facts(leg) for leg in facts["bracket"]),
+        joins=facts.get("joins"),
     )
 
 

@@ -86,6 +86,10 @@ class OrderRequest:
 
     `bracket` legs, if any, wait at the broker until this order fills and then cancel each other (one cancels the
     other). A leg names the same symbol and book and the opposite side; its quantity follows what the parent filled.
+
+    `joins` names the entry whose working bracket this order belongs to from now on, beside its legs: what it fills the
+    legs shrink by, and what they fill it shrinks by, so that all together close no more than the entry opened. What
+    the entry has not filled yet ends with it. One for more than the legs stand for is refused.
     """
 
     client_order_id: str
@@ -97,6 +101,7 @@ class OrderRequest:
     limit_price: Price | None = None
     stop_price: Price | None = None
     bracket: tuple[OrderRequest, ...] = ()
+    joins: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,7 +65,7 @@ class OrderRecord:
 
     `order.filled` is what the broker says was filled; `executed` is the sum of the executions booked here. They
     differ only while a fill is on its way. `trade_id` is the trade of its latest fill, `why` what
-    the strategy said when it wanted the order.
+    the strategy said when it wanted the order, `request_id` that of the person who asked for it, if one did.
     """
 
     request: OrderRequest
@@ -76,6 +76,7 @@ class OrderRecord:
     trade_id: str | None
     recorded_at: datetime
     why: str = ""
+    request_id: str | None = None
 
     @property
     def book(self) -> Book:

@@ -20,6 +20,7 @@ from tbot_bot.domain.time import from_micros, to_micros
 from tbot_bot.domain.trades import AppliedExecution, OrderRecord, Outcome, Trade
 
 _ORDER = text("SELECT * FROM trade_order WHERE client_order_id = :id")
+_ORDER_ASKED_BY = text("SELECT * FROM trade_order WHERE request_id = :request_id")
 _LEGS = text("SELECT * FROM trade_order WHERE parent = :parent ORDER BY number")
 _OPEN_ORDERS = text("""
     SELECT * FROM trade_order WHERE status IN ('pending', 'accepted', 'partially_filled') ORDER BY number
@@ -27,10 +28,10 @@ _OPEN_ORDERS = text("""
 _ADD_ORDER = text("""
     INSERT INTO trade_order (client_order_id, number, parent, book, strategy, role, trade_id, request, broker_order_id,
                              status, quantity, filled, executed, limit_price, stop_price, reason, why,
-                             recorded_us, updated_us)
+                             recorded_us, updated_us, request_id)
     VALUES (:client_order_id, (SELECT coalesce(max(number), 0) + 1 FROM trade_order), :parent, :book, :strategy, :role,
             :trade_id, :request, :broker_order_id, :status, :quantity, :filled, :executed, :limit_price, :stop_price,
-            :reason, :why, :recorded_us, :updated_us)
+            :reason, :why, :recorded_us, :updated_us, :request_id)
 """)
 _UPDATE_ORDER = text("""
     UPDATE trade_order SET trade_id = :trade_id, broker_order_id = :broker_order_id, status = :status,
@@ -103,6 +104,10 @@ class SqlOrders:
         row = self._connection.execute(_ORDER, {"id": client_order_id}).one_or_none()
         return None if row is None else _order(row)
 
+    def order_asked_by(self, request_id: str) -> OrderRecord | None:
+        row = self._connection.execute(_ORDER_ASKED_BY, {"request_id": request_id}).one_or_none()
+        return None if row is None else _order(row)
+
     def legs(self, parent_client_order_id: str) -> Sequence[OrderRecord]:
         return [_order(row) for row in self._connection.execute(_LEGS, {"parent": parent_client_order_id})]
 
@@ -119,6 +124,7 @@ class SqlOrders:
                 "request": canonical_json(request_facts(record.request)).decode(),
                 "recorded_us": to_micros(record.recorded_at),
                 "why": record.why,
+                "request_id": record.request_id,
             },
         )
 
@@ -315,6 +321,7 @@ def _order(row: Any) -> OrderRecord:
         trade_id=row.trade_id,
         recorded_at=from_micros(row.recorded_us),
         why=row.why,
+        request_id=row.request_id,
     )
 
 

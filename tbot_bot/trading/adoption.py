@@ -14,6 +14,7 @@ from tbot_bot.trading.order_service import OrderService
 
 WHY = "taken back from the broker after the ledger was restored"
 _LEG_LETTERS = ("S", "T")
+_LEGS = (OrderRole.STOP_LOSS, OrderRole.TAKE_PROFIT)
 _PARTS = 6
 
 
@@ -25,13 +26,14 @@ def adopt(broker: Broker, orders: OrderService, clock: Clock) -> tuple[str, ...]
     adopted = []
     for client_order_id in _unknown(broker, orders):
         order = broker.order(client_order_id)
-        if order is not None and order.parent_client_order_id:
+        if order is not None and order.parent_client_order_id and role_of(client_order_id) in _LEGS:
             order = broker.order(order.parent_client_order_id)  # legs come with their entry
         book = book_of(order.client_order_id) if order else None
         if order is None or book is None or orders.records.order(order.client_order_id) is not None:
             continue
         legs = _legs(broker, order)
-        request = replace(_request(order, book), bracket=tuple(_request(leg, book) for leg in legs))
+        joins = order.parent_client_order_id  # an exit of a bracket; its entry was taken back before
+        request = replace(_request(order, book), bracket=tuple(_request(leg, book) for leg in legs), joins=joins)
         strategy = order.client_order_id.split("-")[1]
         orders.records.record_intent(request, strategy=strategy, at=order.updated_at, recorded_at=clock.now(), why=WHY)
         for each in (order, *legs):
@@ -47,7 +49,8 @@ def _unknown(broker: Broker, orders: OrderService) -> list[str]:
     while fresh := broker.executions(cursor):
         ids += [execution.client_order_id for execution in fresh]
         cursor = fresh[-1].sequence
-    return [one for one in dict.fromkeys(ids) if _is_ours(one) and orders.records.order(one) is None]
+    unknown = [one for one in dict.fromkeys(ids) if _is_ours(one) and orders.records.order(one) is None]
+    return sorted(unknown, key=lambda one: role_of(one) is OrderRole.EXIT)
 
 
 def _is_ours(client_order_id: str) -> bool:

@@ -113,13 +113,18 @@ class ExitDesk:
         return not working
 
     def _exits_are_final(self, trade: OpenTrade, closing: _Closing) -> bool:
-        """Whether every exit of the trade so far, of this process or an earlier one, is over."""
+        """Whether every exit of the trade so far, of this process or an earlier one, is over.
+
+        One at a limit, which only a person sends, gives way: this trade is to be closed at the market.
+        """
         while True:
             attempt = closing.settled + 1
             order = self._look(trade, OrderRole.EXIT, attempt)
             if order is None and attempt > closing.asked:
                 return True
             if order is not None and not order.status.is_final:
+                if order.type is OrderType.LIMIT:
+                    self._broker.cancel(order.client_order_id)
                 return False
             closing.settled = attempt
 

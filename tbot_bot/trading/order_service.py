@@ -46,9 +46,9 @@ class OrderService:
         """
         return self._accept(intent, judge_intent)
 
-    def accept_closing(self, intent: OrderIntent) -> str | None:
-        """The same for an exit that Stop or Kill sends by itself."""
-        return self._accept(intent, judge_closing)
+    def accept_closing(self, intent: OrderIntent, request_id: str | None = None) -> str | None:
+        """The same for an exit that Stop or Kill sends by itself, or a person under a `request_id`."""
+        return self._accept(intent, judge_closing, request_id)
 
     def submission(self, client_order_id: str, *, order: Order | None = None, refused: str | None = None) -> None:
         """Record what became of a submission; with neither `order` nor `refused` it stays unknown.
@@ -121,7 +121,7 @@ class OrderService:
                     found[strategy, symbol] += 1
         return found
 
-    def _accept(self, intent: OrderIntent, judge: Judge) -> str | None:
+    def _accept(self, intent: OrderIntent, judge: Judge, request_id: str | None = None) -> str | None:
         with self._accepting:
             refusal = judge(intent, self.facts())
             try:
@@ -131,6 +131,7 @@ class OrderService:
                     at=intent.decided_at,
                     recorded_at=self._clock.now(),
                     why=intent.reason,
+                    request_id=request_id,
                 )
             except IntentConflictError as error:
                 return str(error)

@@ -11,7 +11,7 @@ from tbot_bot.domain.fills import NO_TRADE, TradeEffects, fill_event, fill_posti
 from tbot_bot.domain.intents import NoTrade, Stage
 from tbot_bot.domain.market import Session
 from tbot_bot.domain.money import Money, Quantity
-from tbot_bot.domain.orders import Book, Execution, Order, OrderRequest, OrderStatus, book_of, role_of
+from tbot_bot.domain.orders import Book, Execution, Order, OrderRequest, OrderRole, OrderStatus, book_of, role_of
 from tbot_bot.domain.positions import FillError, Match, Position, match_fill
 from tbot_bot.domain.strategy_results import NoTradeFilter, NoTradeRecord, StrategyResult, r_multiple
 from tbot_bot.domain.trades import (
@@ -47,10 +47,18 @@ class TradeLogger:
     # orders
 
     def record_intent(
-        self, request: OrderRequest, *, strategy: str, at: datetime, recorded_at: datetime, why: str = ""
+        self,
+        request: OrderRequest,
+        *,
+        strategy: str,
+        at: datetime,
+        recorded_at: datetime,
+        why: str = "",
+        request_id: str | None = None,
     ) -> RecordedIntent:
         """Put an order and its bracket legs on record before it is sent; `at` is market time.
 
+        `request_id` is that of the person who asks for it, if one does.
         A repeat of the same request returns the record with `is_new` False: ask the broker, do not send again.
         Raises IntentRefusedError, IntentConflictError.
         """
@@ -60,7 +68,8 @@ class TradeLogger:
                 if known.request != request or known.strategy != strategy:
                     raise IntentConflictError(request.client_order_id)
                 return RecordedIntent(known, is_new=False)
-            record = _new_record(request, None, strategy, at, recorded_at, why)
+            record = _new_record(request, request.joins, strategy, at, recorded_at, why)
+            record = replace(record, request_id=request_id)
             unit.orders.add_order(record)
             for leg in request.bracket:
                 unit.orders.add_order(_new_record(leg, request.client_order_id, strategy, at, recorded_at, why))
@@ -85,6 +94,11 @@ class TradeLogger:
         """Return one order, None if it was never recorded here."""
         with self._store.snapshot() as unit:
             return unit.orders.order(client_order_id)
+
+    def order_asked_by(self, request_id: str) -> OrderRecord | None:
+        """Return the order that a person asked for under this request id, None if none was."""
+        with self._store.snapshot() as unit:
+            return unit.orders.order_asked_by(request_id)
 
     def open_orders(self) -> tuple[OrderRecord, ...]:
         """Return every order that is not final, oldest first."""
@@ -363,4 +377,4 @@ def _closing_reason(record: OrderRecord, execution: Execution) -> str | None:
     """Why a trade that this fill ends is over; None for the role of the order."""
     if execution.busts is not None:
         return BUSTED
-    return record.why or None if record.order.parent_client_order_id is None else None
+    return record.why or None if record.role in (OrderRole.ENTRY, OrderRole.EXIT) else None

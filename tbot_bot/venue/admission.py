@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from tbot_bot.domain.market import Instrument
@@ -20,9 +20,10 @@ class Desk:
 
     `short_after` is the shortest position once all plain orders and this one filled; `reach_before` and `reach_after`
     the account's exposure without and with this order (the latter needs a price, so it is asked for last);
-    `reach_limit` what is allowed.
+    `reach_limit` what is allowed. `joined` are the open orders of the bracket that it joins, its entry among them.
     """
 
+    joined: Sequence[OrderRecord]
     instruments: Mapping[str, Instrument]
     is_open: bool
     ended: bool
@@ -100,6 +101,20 @@ def _legs(request: OrderRequest, desk: Desk) -> str | None:
     return None
 
 
+def _joins(request: OrderRequest, desk: Desk) -> str | None:
+    if request.joins is not None and (request.bracket or request.type is OrderType.STOP):
+        return "an order that joins a bracket is a market or limit order without legs"
+    for other in desk.joined:
+        side = request.side if other.is_leg else request.side.opposite
+        if (other.order.symbol, other.order.side) != (request.symbol, side):
+            return "an order that joins a bracket names its symbol and the side of its legs"
+        if not other.is_leg and not other.order.filled:
+            return f"the entry {request.joins} has not filled, so there is nothing to exit"
+    most = max((other.remaining for other in desk.joined if other.is_leg), default=Quantity.zero())
+    is_more = request.joins is not None and request.quantity > most
+    return f"the bracket of {request.joins} closes {most} at most" if is_more else None
+
+
 def _market_hours(request: OrderRequest, desk: Desk) -> str | None:
     if desk.ended:
         return "the market has no further session"
@@ -129,5 +144,5 @@ def _buying_power(_request: OrderRequest, desk: Desk) -> str | None:
 
 
 RULES: tuple[Rule, ...] = (
-    _unknown_symbol, _quantity, _prices, _bracket, _legs, _market_hours, _priced, _shorting, _buying_power,
+    _unknown_symbol, _quantity, _prices, _bracket, _legs, _joins, _market_hours, _priced, _shorting, _buying_power,
 )  # fmt: skip

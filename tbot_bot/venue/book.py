@@ -12,6 +12,7 @@ from tbot_bot.venue.records import OrderRecord
 
 _ENTRY_GONE = "its entry did not fill"
 _EXIT_TRADED = "an exit of its bracket traded"
+_EXIT_JOINED = "an exit joined its bracket"
 _OTHER_LEG = "the other leg of its bracket filled"
 
 
@@ -58,10 +59,21 @@ class OrderBook:
                 if leg.order.client_order_id != order.client_order_id:
                     self._release(leg, -quantity, now)
 
+    def bracket_of(self, client_order_id: str) -> list[OrderRecord]:
+        """Return the open orders of an entry's bracket, the entry among them while it is open."""
+        entry = self.get(client_order_id)
+        return [*([] if entry is None else [entry]), *self._legs_of(client_order_id)]
+
+    def end_entry(self, client_order_id: str, now: datetime) -> None:
+        """End what an entry has not filled yet; its legs stand for what it has."""
+        entry = self.get(client_order_id)
+        if entry is not None:
+            self.finish(entry, OrderStatus.CANCELLED, _EXIT_JOINED, now)
+
     def bust(self, execution: Execution, now: datetime) -> None:
         """Shrink the legs of an entry by a fill of it that was undone; what the orders report as filled stands."""
         for leg in self._legs_of(execution.client_order_id):
-            self._release(leg, max(-execution.quantity, leg.order.filled - leg.released), now)
+            self._release(leg, -execution.quantity, now)
 
     def finish(self, record: OrderRecord, status: OrderStatus, reason: str, now: datetime) -> None:
         """End an order unfilled or partly filled; the legs of an entry that never filled end with it."""
@@ -86,7 +98,7 @@ class OrderBook:
 
     def _release(self, leg: OrderRecord, change: Quantity, now: datetime) -> None:
         """Let a leg follow its entry's fill (up) or its sibling's (down); with nothing left to do it ends."""
-        released = leg.released + change
+        released = max(leg.released + change, leg.order.filled)
         order = replace(leg.order, quantity=released, updated_at=now)
         if released > order.filled:
             self.put(replace(leg, order=order, released=released))

@@ -134,10 +134,12 @@ class Market:
     def submit(self, request: OrderRequest) -> Order:
         """Take an order whose client ids are new, or raise OrderRefusedError with the reason."""
         number = self._last_order_number + 1
-        entry = self._record(request, number, None)
+        entry = self._record(request, number, request.joins)
         reason = refusal(request, self._desk(request, entry)) or self._mishap(request)
         if reason is not None:
             raise OrderRefusedError(reason)
+        if request.joins is not None:
+            self._book.end_entry(request.joins, self.now)
         self._book.put(entry)
         for place, leg in enumerate(request.bracket, start=1):
             self._book.put(self._record(leg, number + place, request.client_order_id))
@@ -333,7 +335,7 @@ class Market:
             updated_at=self.now,
             parent_client_order_id=parent,
         )
-        released = Quantity.zero() if parent else request.quantity
+        released = Quantity.zero() if parent and parent != request.joins else request.quantity
         return OrderRecord(order, number, released)
 
     def _desk(self, request: OrderRequest, entry: OrderRecord) -> Desk:
@@ -343,6 +345,7 @@ class Market:
         before = reach(self._account, orders, self._tape.mark)
         sells = [record.remaining for record in same if record.order.side is Side.SELL]
         return Desk(
+            joined=[] if request.joins is None else self._book.bracket_of(request.joins),
             instruments=self.instruments,
             is_open=self.is_open,
             ended=self.session is None,

@@ -20,7 +20,8 @@ class OrderRecord:
     """An order with what only the venue knows of it.
 
     `number` counts orders as they came. `released` is how much may fill: the whole of a plain order; of a bracket
-    leg what its entry filled less what the other leg did. `triggered`: the stop was touched. `rested`: the order
+    leg what its entry filled less what the other leg did; of an exit that joined a bracket what was asked for less what
+    the legs did. `triggered`: the stop was touched. `rested`: the order
     stood through a tick, so the market comes to its price instead of it coming to the market's.
     """
 

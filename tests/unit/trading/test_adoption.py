@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from tbot_bot.domain.broker import BrokerUnavailableError
-from tbot_bot.domain.orders import OrderRole, OrderStatus
+from tbot_bot.domain.money import Price
+from tbot_bot.domain.orders import OrderRole, OrderStatus, OrderType
 from tbot_bot.trading.adoption import WHY, adopt
 from tbot_bot.trading.reconciliation import BootReport, reconcile_at_boot
 from tests.unit.trading.desk import Desk, conditions, desk, entry_intent, exit_intent
@@ -86,4 +87,16 @@ def test_a_broker_that_does_not_answer_is_asked_again(trading: Desk, restored: D
         taken(restored)
     trading.line.answers = []
     assert len(taken(restored)) == 3
+    assert boot(restored).clean
+
+
+def test_an_exit_of_a_bracket_comes_back_after_its_entry(trading: Desk, restored: Desk) -> None:
+    entry = trading.enter("AAA", "buy", "10")
+    trading.pass_time()
+    working = replace(exit_intent("AAA", "sell", "4"), type=OrderType.LIMIT, limit_price=Price.of(105))
+    trading.line.inner.submit(replace(working, joins=entry.client_order_id).to_request())
+    assert taken(restored) == {f"S-open-AAA-20131004-1-{letter}" for letter in "ESTX"}
+    found = restored.orders.records.order("S-open-AAA-20131004-1-X")
+    assert found is not None
+    assert found.request.joins == found.order.parent_client_order_id == entry.client_order_id
     assert boot(restored).clean

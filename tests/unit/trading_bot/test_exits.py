@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tbot_bot.api.bot_protocol import AskIntent, FromBot, Halt, Run
-from tbot_bot.domain.orders import OrderStatus
+from tbot_bot.domain.money import Price, Quantity
+from tbot_bot.domain.orders import Book, OrderRequest, OrderStatus, OrderType, Side
 from tbot_bot.venue.faults import Fault, FaultKind
 from tests.unit.trading_bot.conftest import SceneMaker
 from tests.unit.trading_bot.scene import OPEN_AT, Scene, flat, make_broker, minute, quiet_range, wire_trade
@@ -46,6 +47,25 @@ def test_legs_are_cancelled_and_final_before_the_exit_is_asked_for(stage: SceneM
     assert submitted_exits(scene) == [EXIT_ID]
     assert scene.books.fills()[-1].startswith("exit sell 98 101.49 240.25")
     assert scene.books.exits[0].trade_id == "T-SPY-2024-05-07"
+    assert scene.market.positions() == []
+
+
+def test_a_limit_that_a_person_sent_gives_way_to_the_strategys_exit(stage: SceneMaker) -> None:
+    scene = hold(stage)
+    wanted = OrderRequest(
+        client_order_id=EXIT_ID,
+        book=Book.STRATEGY,
+        symbol="SPY",
+        side=Side.SELL,
+        quantity=Quantity.of(98),
+        type=OrderType.LIMIT,
+        limit_price=Price.of(120),
+        joins="S-open-SPY-20240507-1-E",
+    )
+    scene.market.submit(wanted)
+    scene.play(245, first=238)
+    assert scene.market.order(EXIT_ID).status is OrderStatus.CANCELLED
+    assert submitted_exits(scene) == [f"{EXIT_ID}2"]
     assert scene.market.positions() == []
 
 

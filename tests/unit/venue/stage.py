@@ -49,7 +49,7 @@ def market(cash=CASH, shortable=True, minutes=None, faults=(), seed=0, **texts):
     return InProcessBroker(feed, cash, scenario=Scenario(seed, tuple(faults)))
 
 
-def order(client_id, side, quantity, *, limit=None, stop=None, symbol="ABC", bracket=()):
+def order(client_id, side, quantity, *, limit=None, stop=None, symbol="ABC", bracket=(), joins=None):
     kind = OrderType.LIMIT if limit else OrderType.STOP if stop else OrderType.MARKET
     return OrderRequest(
         client_id,
@@ -61,6 +61,7 @@ def order(client_id, side, quantity, *, limit=None, stop=None, symbol="ABC", bra
         None if limit is None else Price.of(limit),
         None if stop is None else Price.of(stop),
         tuple(bracket),
+        joins,
     )
 
 

@@ -1,5 +1,14 @@
 """Entries with a stop and a target: what one order's fill does to the others."""
 
+from contextlib import suppress
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tbot_bot.domain.broker import OrderRefusedError
+from tbot_bot.domain.money import Quantity
+from tbot_bot.venue.faults import Fault, FaultKind
 from tests.unit.venue.stage import buy, fills, history, market, minute, sell, state
 
 FLAT = "10.00 10.00 10.00 10.00 100000"
@@ -117,3 +126,85 @@ def test_everything_expires_at_the_close():
     assert state(broker, "entry") == "filled 10/10"
     assert [broker.order(one).status for one in ("stop", "target", "far", "far-stop")] == ["expired"] * 4
     assert history(broker, "far-stop") == ["accepted 0/10", "expired 0/10"]
+
+
+def test_an_exit_that_joins_leaves_the_legs_for_the_rest():
+    broker = started(FLAT, FLAT, DROP)
+    broker.submit(bracket(10))
+    broker.advance_to(minute(0, 30))
+    broker.submit(sell("exit", 4, joins="entry"))
+    broker.advance_to(minute(0, 45))
+    assert fills(broker)[-1] == "exit sell 4 @ 10 t45"
+    assert (state(broker, "stop"), state(broker, "target")) == ("accepted 0/6", "accepted 0/6")
+    broker.advance_to(minute(2, 45))
+    assert fills(broker)[-1].startswith("stop sell 6 @")
+    assert broker.positions() == []
+
+
+def test_what_the_legs_fill_an_exit_that_joined_does_not():
+    broker = started(FLAT, DROP, RISE)
+    broker.submit(bracket(10))
+    broker.advance_to(minute(0, 30))
+    broker.submit(sell("exit", 4, limit="10.50", joins="entry"))
+    broker.advance_to(minute(2, 45))
+    assert [one.split()[0] for one in fills(broker)] == ["entry", "stop"]
+    assert state(broker, "exit") == "cancelled 0/4"
+    assert broker.positions() == []
+
+
+def test_an_exit_that_joins_ends_what_its_entry_has_not_filled():
+    broker = started(THIN, FLAT)
+    broker.submit(bracket(300))
+    broker.advance_to(minute(0, 15))
+    before = broker.positions()[0].quantity
+    broker.submit(sell("exit", 10, limit="12.00", joins="entry"))
+    broker.advance_to(minute(1, 45))
+    assert broker.order("entry").status == "cancelled"
+    assert broker.positions()[0].quantity == before
+    assert broker.order("exit").quantity == Quantity.of(10)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "why"),
+    [
+        (buy("exit", 4, joins="entry"), "the side of its legs"),
+        (sell("exit", 4, stop="9.00", joins="entry"), "a market or limit order"),
+        (sell("exit", 4, joins="waiting"), "has not filled"),
+        (sell("exit", 11, joins="entry"), "closes 10 at most"),
+        (sell("exit", 1, joins="gone"), "closes 0 at most"),
+    ],
+)
+def test_what_cannot_join_is_refused(wrong, why):
+    broker = started(FLAT)
+    broker.submit(bracket(10))
+    broker.submit(buy("waiting", 5, limit="8.00"))
+    broker.advance_to(minute(0, 30))
+    with pytest.raises(OrderRefusedError, match=why):
+        broker.submit(wrong)
+    assert broker.order("exit") is None
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    exits=st.lists(
+        st.tuples(st.integers(1, 30), st.sampled_from([None, "9.90", "10.40"]), st.integers(0, 90)), max_size=4
+    ),
+    minutes=st.lists(st.sampled_from([FLAT, THIN, DROP, RISE]), min_size=2, max_size=5),
+    in_pieces=st.booleans(),
+)
+def test_exits_and_legs_together_never_close_more_than_is_open(exits, minutes, in_pieces):
+    pieces = [Fault(FaultKind.PIECES, chance_per_mille=700)] if in_pieces else []
+    broker = market(faults=pieces, ABC="\n".join([FLAT, *minutes]))
+    broker.advance_to(minute(0))
+    broker.submit(bracket(30))
+    for number, (quantity, limit, seconds) in enumerate(sorted(exits, key=lambda one: one[2])):
+        broker.advance_to(minute(0, 15 + seconds))
+        with suppress(OrderRefusedError):  # what is open may be gone by now
+            broker.submit(sell(f"exit{number}", quantity, limit=limit, joins="entry"))
+    broker.advance_to(minute(len(minutes) + 1))
+    held = 0
+    for one in broker.executions(0):
+        held += one.quantity.units * one.side.sign
+        assert held >= 0
+    for record in broker.open_orders():
+        assert record.quantity >= record.filled
