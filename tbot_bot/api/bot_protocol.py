@@ -170,13 +170,12 @@ class TellNoTrade(Message):
 
 
 class TellError(Message):
-    """An error the bot survived; the last one is shown and logged."""
+    """An error; the last one is shown and logged. Its traceback, where there is one, is in the bot's own log line."""
 
     kind: Literal["error"] = "error"
     id: int
     error_kind: str
     message: str
-    traceback: str = ""
 
 
 FromBot = Annotated[

@@ -12,6 +12,7 @@ class LogName(Message):
 
     name: str = Field(description="Name in addresses.")
     title: str = Field(description="Name for people.")
+    holds: str = Field(default="", description="What stands in it.")
     size_bytes: int = Field(description="Size of the file.")
 
 
@@ -56,3 +57,21 @@ class LogPage(Message):
     before: int | None = Field(description="Where older lines end; null at the start of the file.")
     after: int = Field(description="Where later lines will begin.")
     file: str | None = Field(default=None, description="The file that these positions are in.")
+
+
+class ErrorEntry(Message):
+    """One error: those of the same kind from the same innermost frames are one entry."""
+
+    kind: str = Field(description="Name of the error.")
+    where: str = Field(description="The innermost place in the program.")
+    message: str = Field(description="What it stood in the way of, when it came last.")
+    source: str = Field(description="The part of the program that wrote it.")
+    count: int = Field(description="How often it came since the start.")
+    first_at: str = Field(description="When it came first, UTC.")
+    last_at: str = Field(description="When it came last, UTC.")
+
+
+class ErrorEntries(Message):
+    """Errors since the start, the one that came last first; the whole text of each is in the log of tracebacks."""
+
+    items: list[ErrorEntry] = Field(description="The errors.")

@@ -179,6 +179,9 @@ class BotStatus(Message):
     trading_since: str | None = Field(description="Open of the first session in which it could trade, market time.")
     open_orders: int | None = Field(description="Orders that work at the broker.")
     api_latency_ms: int | None = Field(description="Time of the last answer of the broker, in milliseconds.")
+    alert_counts_session: dict[str, int] | None = Field(
+        default=None, description="Alerts by level in this exchange session, or since the start if that was later."
+    )
     api_p95_ms: int | None = Field(
         default=None, description="Time that 95 of 100 of its newest answers do not exceed, in milliseconds."
     )

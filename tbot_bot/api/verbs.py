@@ -155,6 +155,7 @@ _TABLE = (
     Verb("orders.open", Permission.TRADES_VIEW, _LIVE, Nothing, orders.OrderPage),
     Verb("logs.names", Permission.LOGS_VIEW, _LIVE, Nothing, logs.LogNames),
     Verb("logs.read", Permission.LOGS_VIEW, _LIVE, logs.AskLog, logs.LogPage),
+    Verb("logs.errors", Permission.LOGS_VIEW, _LIVE, Nothing, logs.ErrorEntries),
     Verb("notifications.list", Permission.STATUS_VIEW, _LIVE, Nothing, notifications.Notifications),
     Verb("notifications.test", Permission.CONFIGURATION_EDIT, _LIVE, Nothing, Nothing, True),
     Verb("metrics.text", Permission.METRICS_VIEW, _LIVE, Nothing, status.MetricsText),

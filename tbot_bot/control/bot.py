@@ -14,7 +14,6 @@ import signal
 import socket
 import sys
 import time
-import traceback
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -130,7 +129,7 @@ def _run(loop: BotLoop, link: RunnerLink, is_ending: Callable[[], bool]) -> int:
 
 def _tell_last(link: RunnerLink, error: Exception) -> None:
     try:
-        link.tell_error(error, traceback.format_exc())
+        link.tell_error(error)
     except RunnerGoneError as gone:
         log.warning("the runner is gone as well", reason=str(gone))
 

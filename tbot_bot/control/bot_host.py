@@ -209,4 +209,4 @@ class BotHost:
 
 
 def _error_record(told: TellError) -> str:
-    return json.dumps({"level": "error", "event": told.message, "kind": told.error_kind, "exception": told.traceback})
+    return json.dumps({"level": "error", "event": told.message, "error_kind": told.error_kind})

@@ -210,11 +210,9 @@ class RunnerLink:
             )
         )
 
-    def tell_error(self, error: BaseException, traceback: str = "") -> None:
+    def tell_error(self, error: BaseException) -> None:
         """Report an error; not waited for."""
-        self._send(
-            TellError(id=next(self._ids), error_kind=type(error).__name__, message=str(error), traceback=traceback)
-        )
+        self._send(TellError(id=next(self._ids), error_kind=type(error).__name__, message=str(error)))
 
     def _ask(self, question: FromBot) -> Answer:
         self._send(question)

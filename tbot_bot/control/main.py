@@ -9,7 +9,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from datetime import datetime, timedelta
 from functools import partial
 from types import FrameType
 
@@ -41,7 +40,7 @@ from tbot_bot.control.provisioning import Provisioning
 from tbot_bot.control.recovery import RecoveryDesk, closed_desk
 from tbot_bot.control.requests import Requests
 from tbot_bot.control.status_source import StatusSource
-from tbot_bot.control.system_api import Caller, SystemApi
+from tbot_bot.control.system_api import SystemApi
 from tbot_bot.control.unsealer import Unsealer
 from tbot_bot.control.verbs_audit import AuditVerbs
 from tbot_bot.control.verbs_backups import BackupVerbs
@@ -49,6 +48,7 @@ from tbot_bot.control.verbs_configuration import ConfigurationVerbs
 from tbot_bot.control.verbs_control import START as START_VERB
 from tbot_bot.control.verbs_control import ControlVerbs
 from tbot_bot.control.verbs_dashboard import DashboardVerbs
+from tbot_bot.control.verbs_logs import LogVerbs
 from tbot_bot.control.verbs_notifications import NotificationVerbs
 from tbot_bot.control.verbs_orders import OrderVerbs
 from tbot_bot.control.verbs_sessions import SessionVerbs
@@ -71,8 +71,6 @@ STATUS_EVERY_S = 1.0
 HEAL_EVERY_S = 1.0
 PASSWORD_COST = 12
 _LAST_ERROR = "last_error"
-#: A person's opening of a log is one record; paging through it within this time is not another.
-LOG_READ_NOTED_FOR = timedelta(minutes=10)
 _NOTHING_TO_KEEP = SETTING_UP - {State.REGISTRATION} | {State.ERROR, State.SHUTDOWN_TRIGGERED, State.SHUTDOWN}
 #: A full or failing disk: nothing was acknowledged, and it may be over at the next turn.
 DISK_TROUBLE = (OSError, OperationalError, AuditUnavailableError)
@@ -110,7 +108,6 @@ class Runner:
             self._backups, lambda: self._lifecycle.state not in _NOTHING_TO_KEEP, self._backup_failed
         )
         self._metrics = CollectorRegistry()
-        self._log_reads: dict[tuple[str, str], datetime] = {}
         self._stop_asked = False
         self._troubled: set[str] = set()
         self._measure()
@@ -320,7 +317,8 @@ class Runner:
 
     def _make_api(self) -> SystemApi:
         unsealer = Unsealer(self._foundation, self._requests)
-        dashboard = DashboardVerbs(self._desk, self._log_book, self._metrics, self._note_log_read)
+        dashboard = DashboardVerbs(self._desk, self._metrics)
+        logs = LogVerbs(self._foundation, self._log_book)
         orders = OrderVerbs(lambda: self._audit, self._open_floor)
         setup = SetupVerbs(self._foundation, self._lifecycle, self._provisioning, unsealer, self._requests)
         control = ControlVerbs(
@@ -332,7 +330,7 @@ class Runner:
         audit = AuditVerbs(self._foundation, AuditExamination(self._foundation, self._watch))
         people = UserVerbs(self._foundation, unsealer)
         told = NotificationVerbs(self._foundation, self._postman)
-        verbs = (setup, sessions, people, dashboard, orders, control, configuration, backups, audit, told)
+        verbs = (setup, sessions, people, dashboard, logs, orders, control, configuration, backups, audit, told)
         handlers = {name: handler for each in verbs for name, handler in each.handlers().items()}
         handlers |= closed_desk()
         judge = CallJudge(self._foundation, self._lifecycle)
@@ -410,14 +408,6 @@ class Runner:
     @property
     def _audit(self) -> AuditTrail:
         return self._foundation.audit
-
-    def _note_log_read(self, caller: Caller, name: str) -> None:
-        now = self._clock.now()
-        key = (caller.actor, name)
-        self._log_reads = {known: at for known, at in self._log_reads.items() if now - at < LOG_READ_NOTED_FOR}
-        if key not in self._log_reads:
-            self._log_reads[key] = now
-            self._note("logs.open", name, AuditResult.OK, actor=caller.actor)
 
     def _tell_recovery(self) -> None:
         """Say what lay beside the generation that counts, if anything did."""

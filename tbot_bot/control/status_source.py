@@ -57,7 +57,7 @@ class StatusSource:
         return self._document or self.publish()
 
     def _build(self) -> StatusDocument:
-        now = self._clock.now()
+        now, session = self._clock.now(), self._conductor.floor.view.seen.session
         system = SystemFacts(
             now=now,
             started_at=self._started_at,
@@ -67,6 +67,7 @@ class StatusSource:
             generation=self._foundation.generation,
             last_error=self._errors.last,
             alert_counts=self._errors.counts(),
+            session_alerts=self._errors.session_counts(session.day if session else None),
         )
         return build_document(system, self._bot(now))
 

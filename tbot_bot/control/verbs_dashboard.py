@@ -1,4 +1,4 @@
-"""Verbs of what the dashboard shows: status, equity, trades, logs, metrics."""
+"""Verbs of what the dashboard shows: status, equity, trades, metrics."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from datetime import datetime
 from prometheus_client import CollectorRegistry, generate_latest
 
 from tbot_bot.api.errors import ApiError
-from tbot_bot.api.logs import AskLog, LogName, LogNames, LogPage
 from tbot_bot.api.model import Message, Nothing
 from tbot_bot.api.status import (
     AskSeries,
@@ -41,19 +40,9 @@ from tbot_bot.domain.orders import Side
 from tbot_bot.domain.strategy_results import NoTradeFilter
 from tbot_bot.domain.time import from_rfc3339, to_rfc3339
 from tbot_bot.domain.trades import Trade
-from tbot_bot.monitoring.log_book import LogBook
-from tbot_bot.monitoring.log_reader import read_log
 from tbot_bot.storage.trade_reports import TradeReports
 
 _SIDES = {Side.BUY: "long", Side.SELL: "short"}
-LOG_TITLES = {
-    "system": "System",
-    "open": "Strategy open",
-    "mid": "Strategy mid",
-    "close": "Strategy close",
-    "error_tracebacks": "Error tracebacks",
-    "unresolved_orders": "Unresolved orders",
-}
 
 
 class DashboardVerbs:
@@ -62,14 +51,10 @@ class DashboardVerbs:
     def __init__(
         self,
         desk: Callable[[], tuple[Conductor, StatusSource]],
-        log_book: LogBook,
         metrics: CollectorRegistry,
-        note_log_read: Callable[[Caller, str], None],
     ) -> None:
         self._desk = desk
-        self._log_book = log_book
         self._metrics = metrics
-        self._note_log_read = note_log_read
 
     def handlers(self) -> dict[str, Handler]:
         """The verbs answered here."""
@@ -81,8 +66,6 @@ class DashboardVerbs:
             "trades.closed": self._closed,
             "trades.no_trades": self._no_trades,
             "trades.detail": self._detail,
-            "logs.names": self._log_names,
-            "logs.read": self._log,
             "metrics.text": self._metrics_text,
         }
 
@@ -187,22 +170,6 @@ class DashboardVerbs:
                 for one in reports.postings(trade.trade_id)
             ],
         )
-
-    def _log_names(self, _caller: Caller, _nothing: Message) -> LogNames:
-        return LogNames(
-            items=[
-                LogName(name=name, title=LOG_TITLES[name], size_bytes=path.stat().st_size if path.exists() else 0)
-                for name, path in self._log_book.paths().items()
-            ]
-        )
-
-    def _log(self, caller: Caller, asked: AskLog) -> LogPage:
-        path = self._log_book.paths().get(asked.name)
-        if path is None:
-            raise ApiError.of(404, "no_such_log", "There is no such log", asked.name, "Choose one from the list.")
-        if asked.after is None:  # following the end of a log that was opened is not opening it again
-            self._note_log_read(caller, asked.name)
-        return read_log(path, asked)
 
     def _metrics_text(self, _caller: Caller, _nothing: Message) -> MetricsText:
         return MetricsText(text=generate_latest(self._metrics).decode())

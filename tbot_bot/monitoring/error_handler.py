@@ -5,9 +5,11 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Callable, Mapping
+from datetime import date
 from typing import Any
 
 from tbot_bot.api.status import ErrorEvent
+from tbot_bot.monitoring.tracebacks import kind_of
 
 ALERT_LEVELS = ("warning", "error", "critical")
 EVENT_LEVELS = ("error", "critical")
@@ -21,6 +23,8 @@ class ErrorHandler:
         self._last = last
         self._remember = remember
         self._counts: Counter[str] = Counter()
+        self._day: date | None = None
+        self._before: Counter[str] = Counter()
         self._lock = threading.Lock()
 
     def hear(self, record: Mapping[str, Any]) -> None:
@@ -45,8 +49,14 @@ class ErrorHandler:
         with self._lock:
             return {level: self._counts[level] for level in ALERT_LEVELS}
 
+    def session_counts(self, day: date | None) -> dict[str, int] | None:
+        """Alerts by level since the exchange session of `day` was first asked for; None where there is no session."""
+        with self._lock:
+            if day != self._day:
+                self._day, self._before = day, self._counts.copy()
+            return None if day is None else {level: self._counts[level] - self._before[level] for level in ALERT_LEVELS}
+
 
 def _kind(record: Mapping[str, Any]) -> str:
     """The exception's name if there was one, else where the record came from."""
-    lines = str(record.get("exception", "")).strip().splitlines()
-    return lines[-1].partition(":")[0].rpartition(".")[2] if lines else str(record.get("source", ""))
+    return kind_of(str(record.get("exception") or "")) or str(record.get("error_kind") or record.get("source", ""))

@@ -1,7 +1,7 @@
 """Logs as JSON lines: one system log, one for each strategy, one for errors, one for unresolved orders.
 
 A record goes to `system.log` and, by what it carries, to others: a `strategy` to that strategy's log, an `exception`
-to `error_tracebacks.log`, `unresolved` true to `unresolved_orders.log`.
+that is news to `error_tracebacks.log`, `unresolved` true to `unresolved_orders.log`.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+import re
 import sys
 import threading
 from collections.abc import Callable, Mapping, MutableMapping
@@ -19,6 +20,7 @@ from typing import Any
 import structlog
 
 from tbot_bot.domain.time import Clock, to_rfc3339
+from tbot_bot.monitoring.tracebacks import TracebackEntry, Tracebacks, is_worth_telling
 
 FILE_BYTES_MAX = 8 * 1024 * 1024
 FILES_KEPT = 9
@@ -26,6 +28,10 @@ SYSTEM, ERRORS, UNRESOLVED = "system", "error_tracebacks", "unresolved_orders"
 STRATEGY_LOGS = ("open", "mid", "close")
 REDACTED = "[redacted]"
 _SECRET_WORDS = ("password", "secret", "token", "recovery_code", "api_key", "cookie", "authorization")
+#: A name that speaks of a secret and what it is set to: `password=...`, `"api_key": "..."`.
+_NAMED_SECRET = re.compile(
+    rf"""((?:{"|".join(_SECRET_WORDS)})\w*["']?\s*[=:]\s*["']?)(?:(?:bearer|basic)\s+)?[^\s"',;)}}]+""", re.IGNORECASE
+)
 
 Record = Mapping[str, Any]
 
@@ -74,6 +80,7 @@ class LogBook:
         self._files: dict[str, RotatingLines] = {}
         self._listeners: list[Callable[[Record], None]] = []
         self._bot_folder: Path | None = None
+        self._tracebacks = Tracebacks()
         #: What every record carries beside its own, while it is so.
         self.tags: Mapping[str, Any] = {}
 
@@ -87,9 +94,9 @@ class LogBook:
 
     def write(self, record: Record) -> None:
         """Append a record to every log that it belongs to."""
-        record = {**record, **self.tags}
-        line = json.dumps(record, default=str, ensure_ascii=False)
         with self._lock:
+            record = self._tracebacks.take({**record, **self.tags})
+            line = json.dumps(record, default=str, ensure_ascii=False)
             for name in self._names(record):
                 self._file(name).append(line)
         for listener in self._listeners:
@@ -103,7 +110,13 @@ class LogBook:
             record = None
         if not isinstance(record, dict):
             record = {"level": "warning", "event": line}
-        self.write({"at": to_rfc3339(self._clock.now()), "level": "info", **record, "source": source})
+        told = {"at": to_rfc3339(self._clock.now()), "level": "info", **record, "source": source}
+        self.write(redact(None, "", told))
+
+    def errors(self) -> list[TracebackEntry]:
+        """Every error with a traceback since the start, the one that came last first."""
+        with self._lock:
+            return self._tracebacks.entries()
 
     def paths(self) -> dict[str, Path]:
         """Every log there can be, by name, whether or not something was written yet."""
@@ -115,7 +128,7 @@ class LogBook:
         names = [SYSTEM]
         if self._bot_folder is not None:
             names += [name for name in (record.get("strategy"),) if name in STRATEGY_LOGS]
-            names += [ERRORS] if "exception" in record else []
+            names += [ERRORS] if is_worth_telling(record) else []
             names += [UNRESOLVED] if record.get("unresolved") else []
         return names
 
@@ -130,10 +143,12 @@ class LogBook:
 
 
 def redact(_logger: object, _method: str, record: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Blank every value whose name speaks of a secret, at any depth."""
+    """Blank every value whose name speaks of a secret, at any depth and in the text of an exception."""
     for name, value in record.items():
         secret = any(word in name.lower() for word in _SECRET_WORDS)
         record[name] = REDACTED if secret else _searched(value)
+    if isinstance(record.get("exception"), str):
+        record["exception"] = _NAMED_SECRET.sub(rf"\1{REDACTED}", record["exception"])
     return record
 
 

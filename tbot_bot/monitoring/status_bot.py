@@ -89,6 +89,7 @@ class SystemFacts:
     generation: int
     last_error: ErrorEvent | None
     alert_counts: dict[str, int]
+    session_alerts: dict[str, int] | None
 
 
 def build_document(system: SystemFacts, bot: BotFacts) -> StatusDocument:
@@ -151,6 +152,7 @@ def _bot(system: SystemFacts, bot: BotFacts) -> BotStatus:
         last_trade_id=bot.last_trade_id,
         last_error_event=system.last_error,
         alert_counts=system.alert_counts,
+        alert_counts_session=system.session_alerts,
         strategies=list(bot.strategies),
         universe_cache_status=bot.universe,
         user_session_status=None,

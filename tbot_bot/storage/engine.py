@@ -34,7 +34,7 @@ def open_sqlite(path: Path, *, pooled: bool = True) -> Engine:
     """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     pool = QueuePool if pooled else NullPool
-    engine = create_engine(f"sqlite:///{path}", poolclass=pool, connect_args={"timeout": 10.0})
+    engine = create_engine(f"sqlite:///{path}", poolclass=pool, connect_args={"timeout": 10.0}, hide_parameters=True)
 
     @event.listens_for(engine, "connect")
     def _configure(connection: Any, _record: Any) -> None:
@@ -66,7 +66,9 @@ def open_beside(path: Path) -> Engine:
 
 
 def _open_for_reading(path: Path, how: str) -> Engine:
-    engine = create_engine(f"sqlite:///{path.absolute().as_uri()}?{how}&uri=true", poolclass=NullPool)
+    engine = create_engine(
+        f"sqlite:///{path.absolute().as_uri()}?{how}&uri=true", poolclass=NullPool, hide_parameters=True
+    )
 
     @event.listens_for(engine, "connect")
     def _configure(connection: Any, _record: Any) -> None:

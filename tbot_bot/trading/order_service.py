@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
@@ -10,16 +9,18 @@ from datetime import date
 from itertools import product
 from threading import Lock
 
+import structlog
+
 from tbot_bot.domain.gate import GateConditions, GateFacts, WorkingOrder, judge_closing, judge_intent
 from tbot_bot.domain.intents import OrderIntent
 from tbot_bot.domain.money import Quantity
 from tbot_bot.domain.orders import Book, Execution, Order, OrderRole, OrderStatus, client_order_id
-from tbot_bot.domain.time import Clock, exchange_day
+from tbot_bot.domain.time import Clock, exchange_day, to_rfc3339
 from tbot_bot.domain.trades import AppliedExecution, IntentConflictError, OrderRecord, Trade, UnknownOrderError
 from tbot_bot.domain.trading_port import TradingStore, TradingUnit
 from tbot_bot.trading.trade_logger import TradeLogger
 
-_log = logging.getLogger(__name__)
+log = structlog.get_logger("trade_logger")
 _REPEATED = "the order is on record already; ask the broker after it and do not send it again"
 
 Judge = Callable[[OrderIntent, GateFacts], str | None]
@@ -60,14 +61,14 @@ class OrderService:
         elif refused is not None:
             self.end_unsent(client_order_id, refused)
         else:
-            _log.warning("the outcome of order %s is unknown; the broker will be asked", client_order_id)
+            log.warning("the outcome of an order is unknown; the broker will be asked", order=client_order_id)
 
     def order_changed(self, order: Order) -> OrderRecord | None:
         """Record the broker's word on an order; None, and a warning, if it is not one of ours."""
         try:
             return self.records.record_order(order)
         except UnknownOrderError:
-            _log.warning("the broker reports order %s, which is not ours", order.client_order_id)
+            log.warning("the broker reports an order that is not ours", order=order.client_order_id)
             return None
 
     def execution(self, execution: Execution) -> AppliedExecution:
@@ -75,11 +76,14 @@ class OrderService:
 
         Raises ExecutionConflictError, FillError.
         """
-        return self.records.apply_execution(
+        applied = self.records.apply_execution(
             execution,
             session_day=exchange_day(execution.at),
             recorded_at=self._clock.now(),
         )
+        if not applied.is_repeat:
+            self._tell(applied)
+        return applied
 
     def end_unsent(self, client_order_id: str, reason: str) -> None:
         """Record that the broker never took an order. Raises UnknownOrderError."""
@@ -141,6 +145,30 @@ class OrderService:
             if refusal is not None:
                 self.end_unsent(intent.client_order_id, refusal)
             return refusal
+
+    def _tell(self, applied: AppliedExecution) -> None:
+        """Say in the strategy's log what was filled, and what came of a trade that is over."""
+        fill, trade = applied.execution, applied.trade_id and self.records.trade(applied.trade_id)
+        if trade:
+            log.info(
+                "order filled",
+                strategy=trade.strategy,
+                order=fill.client_order_id,
+                fill=f"{fill.side} {fill.quantity} {fill.symbol} at {fill.price}",
+                fee=str(fill.fee),
+                trade=trade.trade_id,
+                market=to_rfc3339(fill.at),
+            )
+        closed = applied.closed_trade_id and self.records.trade(applied.closed_trade_id)
+        if closed:
+            log.info(
+                "trade closed",
+                strategy=closed.strategy,
+                trade=closed.trade_id,
+                symbol=closed.symbol,
+                result=str(closed.realised_pnl),
+                why=closed.close_reason,
+            )
 
     def _end(self, client_order_id: str, status: OrderStatus, reason: str) -> None:
         record = self.records.order(client_order_id)

@@ -10,7 +10,7 @@ from flask import Blueprint, Response, render_template, request
 
 from tbot_bot.api.errors import ApiError, Problem
 from tbot_bot.api.lifecycle import Phase
-from tbot_bot.api.logs import AskLog, LogLine, LogName, LogNames, LogPage
+from tbot_bot.api.logs import AskLog, ErrorEntries, LogLine, LogName, LogNames, LogPage
 from tbot_bot.api.permissions import Permission
 from tbot_web.support.openapi import documented
 from tbot_web.support.page import WATCH, Page
@@ -35,6 +35,7 @@ blueprint = Blueprint("logs", __name__)
 LEVELS = ("debug", "info", "warning", "error", "critical")
 #: What a mark says beside the level's word.
 KINDS = {"warning": "warn", "error": "bad", "critical": "bad"}
+_TRACEBACKS = "error_tracebacks"
 _LINES, _LINES_MAX, _DOWNLOAD_MAX = 200, 1000, 200_000
 
 
@@ -95,6 +96,8 @@ def show() -> Answer:
         chosen=chosen,
         levels=LEVELS,
         kinds=KINDS,
+        holds=next((log.holds for log in names if log.name == name), ""),
+        errors=attempt(_errors) if name == _TRACEBACKS else None,
         found=attempt(lambda: _read(name, chosen)) if name else None,
     )
 
@@ -122,6 +125,13 @@ def index() -> Response:
     return json_answer(LogNames(items=_names()))
 
 
+@blueprint.get("/api/errors")
+@documented("Errors since the start, counted, the one that came last first.", answer=ErrorEntries)
+def errors() -> Response:
+    """Errors since the start, counted."""
+    return json_answer(_errors())
+
+
 @blueprint.get("/api/<name>")
 @documented("Lines of one log, oldest first.", answer=LogPage, address=AskLog)
 def lines(name: str) -> Response:
@@ -132,6 +142,11 @@ def lines(name: str) -> Response:
 def _names() -> list[LogName]:
     found: LogNames = runner().call("logs.names")
     return found.items
+
+
+def _errors() -> ErrorEntries:
+    found: ErrorEntries = runner().call("logs.errors")
+    return found
 
 
 def _read(name: str, chosen: Filter) -> LogPage:

@@ -142,6 +142,7 @@ def bot_cells(bot: BotStatus) -> list[Cell]:
         *_kill_cells(bot),
         _tied_out(bot),
         _trial_balance(bot),
+        Cell("Alerts in this session", _alerts(bot.alert_counts_session), reason="no session has opened yet"),
         Cell("Open orders", figures.whole(bot.open_orders), reason=NO_BOOKS),
         Cell("Last trade", _text(bot.last_trade_id), reason="no trade yet", mono=True),
     ]  # fmt: skip
@@ -190,6 +191,12 @@ def headline(bot: BotStatus) -> list[tuple[str, Shown | None, str, str]]:
 def api_words(bot: BotStatus) -> str:
     """The health of the broker's interface, with its latency where it is known."""
     return f"{bot.api_status}" + ("" if bot.api_latency_ms is None else f", {bot.api_latency_ms} ms")
+
+
+def _alerts(counts: dict[str, int] | None) -> Shown | None:
+    if counts is None:
+        return None
+    return Shown(", ".join(f"{count} {level}" for level, count in counts.items() if count) or "none")
 
 
 def _milliseconds(value: int | None) -> Shown | None:

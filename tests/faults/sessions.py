@@ -407,7 +407,7 @@ class SessionUnderTest:
     def tell_market(self, *_told: object, **_more: object) -> None: ...
     def tell_no_trade(self, *_told: object) -> None: ...
 
-    def tell_error(self, error: BaseException, _traceback: str = "") -> None:
+    def tell_error(self, error: BaseException) -> None:
         self.history.append(f"{self.market_time:%H:%M:%S} bot: {error}")
 
     def tell_session(self, what: str, _day: date | None, _at: datetime, _reason: str = "") -> None:

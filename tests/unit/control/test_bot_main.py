@@ -111,7 +111,7 @@ def test_an_unexpected_error_is_told_and_ends_it_with_an_error_code(
     assert main(["--fd", str(descriptor)]) == 1
     told = [told for told in runner.told if isinstance(told, TellError)][-1]
     assert told.error_kind == "ValueError"
-    assert "not enough values" in told.traceback
+    assert "not enough values" in told.message
     assert "the bot fails" in events(capfd)
 
 

@@ -12,8 +12,8 @@ from tbot_bot.api.bot_protocol import TellNoTrade, TellOrder
 from tbot_bot.api.errors import ApiError
 from tbot_bot.api.wire import order_to_wire
 from tbot_bot.control.status_source import StatusSource
-from tbot_bot.control.system_api import Caller, Handler
-from tbot_bot.control.verbs_dashboard import LOG_TITLES, DashboardVerbs
+from tbot_bot.control.system_api import Handler
+from tbot_bot.control.verbs_dashboard import DashboardVerbs
 from tbot_bot.domain.lifecycle import State
 from tbot_bot.domain.money import Money, Price, total
 from tbot_bot.domain.orders import Book, OrderRole, client_order_id
@@ -28,17 +28,11 @@ class Dashboard:
 
     def __init__(self, stage: Stage) -> None:
         self.stage = stage
-        self.log_reads: list[tuple[str, str]] = []
         errors = ErrorHandler(None, lambda _event: None)
         status = StatusSource(stage.backstage.foundation, stage.lifecycle, stage.conductor, errors)
         metrics = CollectorRegistry()
         Gauge("tbot_test", "A figure", registry=metrics).set(7)
-        self.handlers: Mapping[str, Handler] = DashboardVerbs(
-            lambda: (stage.conductor, status), stage.log_book, metrics, self._note
-        ).handlers()
-
-    def _note(self, caller: Caller, name: str) -> None:
-        self.log_reads.append((caller.actor, name))
+        self.handlers: Mapping[str, Handler] = DashboardVerbs(lambda: (stage.conductor, status), metrics).handlers()
 
     def ask(self, verb: str, **params: object) -> Any:
         return call(self.handlers, verb, self.stage.backstage.caller(), **params)
@@ -150,33 +144,6 @@ def test_equity_and_days(dashboard: Dashboard) -> None:
 def test_the_document_and_the_metrics(dashboard: Dashboard) -> None:
     assert dashboard.ask("status.document").bots[0].bot == "RIGD_US_SIM_001"
     assert "tbot_test 7.0" in dashboard.ask("metrics.text").text
-
-
-# logs
-
-
-def test_every_log_has_a_name_for_people(dashboard: Dashboard) -> None:
-    dashboard.stage.log_book.write({"event": "x"})
-    names = dashboard.ask("logs.names").items
-    assert {one.name: one.title for one in names} == LOG_TITLES
-    sizes = {one.name: one.size_bytes for one in names}
-    assert sizes["system"] > 0
-    assert sizes["close"] == 0
-
-
-def test_opening_a_log_is_noted_and_following_it_is_not(dashboard: Dashboard) -> None:
-    dashboard.stage.log_book.write({"event": "hello", "level": "info"})
-    page = dashboard.ask("logs.read", name="system")
-    assert page.items[-1].message == "hello"
-    dashboard.ask("logs.read", name="system", after=page.after)
-    dashboard.ask("logs.read", name="system", before=page.after)
-    assert dashboard.log_reads == [("anonymous", "system")] * 2
-
-
-@pytest.mark.parametrize("name", ["", "System", "web", "../../storage/AUDIT.db", "system.log", "/etc/passwd"])
-def test_only_those_logs_are_read(dashboard: Dashboard, name: str) -> None:
-    assert dashboard.refused("logs.read", name=name) == (404, "no_such_log")
-    assert dashboard.log_reads == []
 
 
 def test_reasons_against_trades_are_kept_and_listed(dashboard: Dashboard) -> None:

@@ -81,6 +81,7 @@ SYSTEM = SystemFacts(
     generation=42,
     last_error=ErrorEvent(at="2026-03-02T08:00:00Z", kind="ValueError", message="no"),
     alert_counts={"warning": 1, "error": 2, "critical": 0},
+    session_alerts={"warning": 1, "error": 0, "critical": 0},
 )
 KNOWN = BotFacts(
     name="RIGD_US_SIM_001",
@@ -199,6 +200,7 @@ def test_what_is_known_is_told() -> None:
         "2026-03-02T08:59:00Z",
     )
     assert bot["alert_counts"] == {"warning": 1, "error": 2, "critical": 0}
+    assert bot["alert_counts_session"] == {"warning": 1, "error": 0, "critical": 0}
     assert bot["last_error_event"]["kind"] == "ValueError"
     assert (bot["session_open_at"], bot["session_close_at"]) == ("2013-10-04T13:30:00Z", "2013-10-04T20:00:00Z")
     assert bot["user_session_status"] is None

@@ -205,6 +205,14 @@ def preview(act: Act, **changes: Any) -> control.Preview:
     ).model_copy(update=changes)  # fmt: skip
 
 
+LOG_ERRORS = logs.ErrorEntries(
+    items=[
+        logs.ErrorEntry(
+            kind="StoreError", where='File "work.py", line 5, in work', message="failed", source="bot", count=1_204,
+            first_at="2026-11-22T13:00:00Z", last_at="2026-11-22T14:00:00Z",
+        ),
+    ]
+)  # fmt: skip
 LOG_NAMES = logs.LogNames(
     items=[
         logs.LogName(name="open.log", title="Strategy open", size_bytes=48_213),
@@ -289,6 +297,7 @@ def answers() -> Answers:
             "trades.no_trades": lambda _caller, asked: no_trades(asked),
             "trades.detail": lambda *_: detail(),
             "logs.names": lambda *_: LOG_NAMES,
+            "logs.errors": lambda *_: LOG_ERRORS,
             "logs.read": lambda _caller, asked: log_page(asked, lines),
             "control.state": lambda *_: control_state(),
             "control.preview": lambda _caller, asked: preview(asked.act),

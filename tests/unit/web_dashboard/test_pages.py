@@ -317,6 +317,20 @@ class TestLogs:
         assert "order acknowledged" not in filtered
         assert "No line matches" in admin.get("/logs/?text=nothing-has-this").text
 
+    def test_the_log_of_tracebacks_begins_with_the_errors_counted(self, runner: CannedRunner, admin: Browser) -> None:
+        assert "Errors since the start" not in admin.get("/logs/?name=open.log").text
+        page = admin.get("/logs/?name=error_tracebacks").text
+        assert all(part in page for part in ("Errors since the start", "StoreError", "1,204", "work.py", "bot: failed"))
+        runner.special["logs.errors"] = lambda *_: logs.ErrorEntries(items=[])
+        assert "No error with a traceback" in admin.get("/logs/?name=error_tracebacks").text
+        runner.special["logs.errors"] = BROKEN
+        assert "The books could not be read" in admin.get("/logs/?name=error_tracebacks").text
+
+    def test_what_a_log_holds_is_said(self, runner: CannedRunner, admin: Browser) -> None:
+        named = logs.LogName(name="mid", title="Strategy mid", holds="decisions and trades", size_bytes=1)
+        runner.special["logs.names"] = lambda *_: logs.LogNames(items=[named])
+        assert "Decisions and trades" in admin.get("/logs/").text
+
     def test_the_tail_has_only_what_was_written_since(self, admin: Browser) -> None:
         page = admin.poll("/logs/?name=open.log&after=898").text
         assert 'id="line-898"' in page
