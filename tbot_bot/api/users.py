@@ -55,15 +55,36 @@ class People(Page):
     """Everybody, by name."""
 
     items: list[Person] = Field(description="The people.")
+    by_mail: bool = Field(description="Whether links can be mailed: a mail server is configured.")
 
 
 class AskPerson(Message):
     id: int = Field(ge=1, description="Number of the person.")
 
 
-class PersonDetail(Message):
-    """A person and where they are signed in."""
+class LetterState(StrEnum):
+    """How far a mail with a link came."""
 
+    WAITING = "waiting"
+    SENT = "sent"
+    GIVEN_UP = "given_up"
+
+
+class PersonLetter(Message):
+    """The newest mail with a link to a person."""
+
+    kind: LinkKind = Field(description="What the link is for.")
+    state: LetterState = Field(description="How far it came.")
+    asked_at: str = Field(description="When it was asked for, UTC.")
+    tries: int = Field(description="How often it was tried.")
+    error: str = Field(description="Why the last try failed; empty if it did not.")
+
+
+class PersonDetail(Message):
+    """A person, where they are signed in, and the last mail to them."""
+
+    letter: PersonLetter | None = Field(description="The newest mail with a link; null if there was none.")
+    by_mail: bool = Field(description="Whether links can be mailed: a mail server is configured.")
     person: Person = Field(description="The person.")
     sessions: list[OwnSession] = Field(description="Their live sessions, newest first.")
 
@@ -74,6 +95,7 @@ class InvitePerson(Message):
     username: str = Field(max_length=64, description="The name to sign in with.")
     email: str = Field(max_length=320, description="Mail address.")
     role: Role = Field(description="What they may do.")
+    by_mail: bool = Field(default=False, description="Mail the link to the person instead of telling it.")
 
 
 class ChangePerson(Message):
@@ -99,6 +121,7 @@ class ResetPerson(Message):
 
     id: int = Field(ge=1, description="Number of the person.")
     version: int = Field(description="The generation that last changed the person.")
+    by_mail: bool = Field(default=False, description="Mail the link to the person instead of telling it.")
 
 
 class PersonLink(Message):
@@ -107,7 +130,7 @@ class PersonLink(Message):
     generation: int = Field(description="The generation in force.")
     person: Person = Field(description="The person as they are now.")
     kind: LinkKind = Field(description="What the link is for.")
-    token: str | None = Field(description="The token; null when the same request was answered before.")
+    token: str | None = Field(description="The token; null when the link goes by mail.")
     expires_at: str = Field(description="Until when it can be used, UTC.")
 
 
@@ -128,6 +151,18 @@ class AskLink(Message):
 
     kind: LinkKind
     token: str = Field(max_length=256)
+
+
+class LinkWays(Message):
+    """How a person who has lost the password gets a link."""
+
+    by_mail: bool
+
+
+class AskReset(Message):
+    """Have a link mailed to whoever has this username or mail address."""
+
+    name: str = Field(max_length=320)
 
 
 class LinkHolder(Message):

@@ -109,6 +109,8 @@ _TABLE = (
     Verb("users.delete", Permission.USERS_MANAGE, _MAIN, users.DeletePerson, users.PersonChanged, True),
     Verb("users.reset", Permission.USERS_MANAGE, _MAIN, users.ResetPerson, users.PersonLink, True),
     Verb("users.end_sessions", Permission.USERS_MANAGE, _LIVE, users.AskPerson, users.SessionsEnded, True),
+    Verb("link.ways", Permission.PUBLIC, _MAIN | {State.REGISTRATION}, Nothing, users.LinkWays),
+    Verb("link.ask_reset", Permission.PUBLIC, _MAIN | {State.REGISTRATION}, users.AskReset, Nothing, True),
     Verb("link.holder", Permission.PUBLIC, _MAIN | {State.REGISTRATION}, users.AskLink, users.LinkHolder),
     Verb(
         "link.choose_password",

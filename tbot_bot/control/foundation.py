@@ -186,9 +186,9 @@ class Foundation:
         store, audit, clock, changed = self.people, self.audit, self.clock, self.epoch.bump
         self.chain = AuditCheck(audit, self.record)
         hasher = PasswordHasher(cost=password_cost)
-        throttle = Throttle(store, clock)
+        throttle = self.throttle = Throttle(store, clock)
         self.users = Users(store, hasher, throttle, audit, clock, changed=changed)
-        self.user_changes = UserChanges(store, hasher, audit, clock, changed=changed)
+        self.user_changes = UserChanges(store, store.links, hasher, audit, clock, changed=changed)
         self.sessions = Sessions(store, hasher, throttle, audit, clock, changed=changed)
         self.log_in = LogIn(store, self.sessions, hasher, throttle, audit, clock)
         self.setup_tokens = SetupTokens(store, throttle, audit, clock)

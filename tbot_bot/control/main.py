@@ -34,6 +34,7 @@ from tbot_bot.control.foundation import Foundation
 from tbot_bot.control.home_lock import HomeTakenError, take_home
 from tbot_bot.control.integrity import IntegrityWatch
 from tbot_bot.control.judge import CallJudge
+from tbot_bot.control.letterbox import Letterbox, portal_address
 from tbot_bot.control.lifecycle import Lifecycle
 from tbot_bot.control.lifeline import watch
 from tbot_bot.control.provisioning import Provisioning
@@ -104,6 +105,7 @@ class Runner:
         self._restores = open_restores(self._foundation, self._backups, self._start_again)
         self._notices = self._foundation.notices
         self._postman = open_postman(self._foundation)
+        self._letterbox = Letterbox(self._foundation, portal_address(os.environ))
         self._nightly = Nightly(
             self._backups, lambda: self._lifecycle.state not in _NOTHING_TO_KEEP, self._backup_failed
         )
@@ -134,6 +136,7 @@ class Runner:
         threading.Thread(target=self._api.serve, name="system-api", daemon=True).start()
         self._nightly.start()
         self._postman.start()
+        self._letterbox.start()
         try:
             while not self._stopping.wait(TICK_S):
                 self._tick()
@@ -263,6 +266,7 @@ class Runner:
     def _shut_down(self) -> None:
         log.info("runner stopping")
         self._nightly.stop()
+        self._letterbox.stop(POSTMAN_STOP_S)
         try:
             for part in (self._say_shutting_down, self._end_children, self._say_shut_down):
                 self._attempt(part)
@@ -328,7 +332,7 @@ class Runner:
         backups = BackupVerbs(self._foundation, self._backups, self._restores)
         configuration = ConfigurationVerbs(self._foundation, self._open_floor, unsealer)
         audit = AuditVerbs(self._foundation, AuditExamination(self._foundation, self._watch))
-        people = UserVerbs(self._foundation, unsealer)
+        people = UserVerbs(self._foundation, unsealer, self._letterbox)
         told = NotificationVerbs(self._foundation, self._postman)
         verbs = (setup, sessions, people, dashboard, logs, orders, control, configuration, backups, audit, told)
         handlers = {name: handler for each in verbs for name, handler in each.handlers().items()}

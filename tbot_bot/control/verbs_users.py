@@ -9,22 +9,26 @@ import threading
 from collections.abc import Callable
 
 from tbot_bot.api.errors import ApiError
-from tbot_bot.api.model import Message
+from tbot_bot.api.model import Message, Nothing
 from tbot_bot.api.permissions import Role
 from tbot_bot.api.users import (
     AskLink,
     AskPerson,
+    AskReset,
     ChangePerson,
     ChoosePassword,
     DeletePerson,
     InvitePerson,
+    LetterState,
     LinkHolder,
     LinkKind,
+    LinkWays,
     PasswordChosen,
     People,
     Person,
     PersonChanged,
     PersonDetail,
+    PersonLetter,
     PersonLink,
     PersonStatus,
     ResetPerson,
@@ -32,10 +36,11 @@ from tbot_bot.api.users import (
 )
 from tbot_bot.control.foundation import Foundation
 from tbot_bot.control.judge import require_step_up, require_typed
+from tbot_bot.control.letterbox import Letterbox
 from tbot_bot.control.system_api import Caller, Handler
 from tbot_bot.control.unsealer import Unsealer
 from tbot_bot.control.verbs_sessions import to_own_session
-from tbot_bot.domain.identity import TokenKind, User, UserChange, UserStatus
+from tbot_bot.domain.identity import Letter, TokenKind, User, UserChange, UserStatus
 from tbot_bot.domain.time import to_rfc3339
 from tbot_bot.identity.errors import UnknownUserError
 from tbot_bot.identity.user_changes import By, Effect, Link
@@ -44,9 +49,10 @@ from tbot_bot.identity.user_changes import By, Effect, Link
 class UserVerbs:
     """The handlers."""
 
-    def __init__(self, foundation: Foundation, unsealer: Unsealer) -> None:
+    def __init__(self, foundation: Foundation, unsealer: Unsealer, letterbox: Letterbox) -> None:
         self._foundation = foundation
         self._unsealer = unsealer
+        self._letterbox = letterbox
         self._changes = foundation.user_changes
         self._changing = threading.Lock()
 
@@ -60,35 +66,48 @@ class UserVerbs:
             "users.delete": self._delete,
             "users.reset": self._reset,
             "users.end_sessions": self._end_sessions,
+            "link.ways": self._ways,
+            "link.ask_reset": self._ask_reset,
             "link.holder": self._holder,
             "link.choose_password": self._choose_password,
         }
 
     def _list(self, caller: Caller, _nothing: Message) -> People:
-        return People(items=[self._shown(user, caller) for user in self._foundation.users.everybody()])
+        items = [self._shown(user, caller) for user in self._foundation.users.everybody()]
+        return People(items=items, by_mail=self._letterbox.is_open())
 
     def _view(self, caller: Caller, asked: AskPerson) -> PersonDetail:
         user = self._user(asked.id)
         sessions = [to_own_session(one) for one in self._foundation.sessions.of(user)]
-        return PersonDetail(person=self._shown(user, caller), sessions=sessions)
+        letter = self._foundation.people.links.last_letter(user.id)
+        return PersonDetail(
+            person=self._shown(user, caller),
+            sessions=sessions,
+            letter=None if letter is None else _letter(letter),
+            by_mail=self._letterbox.is_open(),
+        )
 
     def _invite(self, caller: Caller, asked: InvitePerson) -> PersonLink:
         self._require_step_up(caller)
+        self._require_mail(asked.by_mail)
         return self._linked(
             caller,
             f"{asked.username} invited as {asked.role}",
             asked.username,
-            lambda: self._changes.prepare_invitation(asked.username, asked.email, asked.role, _by(caller)),
+            lambda: self._changes.prepare_invitation(
+                asked.username, asked.email, asked.role, _by(caller), by_mail=asked.by_mail
+            ),
         )
 
     def _reset(self, caller: Caller, asked: ResetPerson) -> PersonLink:
         self._require_step_up(caller)
+        self._require_mail(asked.by_mail)
         name = self._user(asked.id).username
         return self._linked(
             caller,
             f"password of {name} reset",
             name,
-            lambda: self._changes.prepare_reset(asked.id, asked.version, _by(caller)),
+            lambda: self._changes.prepare_reset(asked.id, asked.version, _by(caller), by_mail=asked.by_mail),
         )
 
     def _change(self, caller: Caller, asked: ChangePerson) -> PersonChanged:
@@ -119,6 +138,13 @@ class UserVerbs:
         user = self._user(asked.id)
         return SessionsEnded(ended=self._foundation.sessions.end_all(user, **_by(caller).recorded()))
 
+    def _ways(self, _caller: Caller, _nothing: Message) -> LinkWays:
+        return LinkWays(by_mail=self._letterbox.is_open())
+
+    def _ask_reset(self, caller: Caller, asked: AskReset) -> Nothing:
+        self._letterbox.letters.ask_reset(asked.name, caller.address)
+        return Nothing()
+
     def _holder(self, _caller: Caller, asked: AskLink) -> LinkHolder:
         return LinkHolder(username=self._changes.holder(TokenKind(asked.kind), asked.token).display)
 
@@ -147,6 +173,7 @@ class UserVerbs:
             number, user = self._rotate(caller, reason, target, effect)
         if user is None:
             raise UnknownUserError
+        self._letterbox.letters.news()
         return PersonLink(
             generation=number,
             person=self._shown(user, caller),
@@ -202,8 +229,28 @@ class UserVerbs:
             raise UnknownUserError
         return user
 
+    def _require_mail(self, by_mail: bool) -> None:  # noqa: FBT001 - the field of a message, handed on
+        if by_mail and not self._letterbox.is_open():
+            raise ApiError.of(
+                409,
+                "no_mail_server",
+                "No mail server is configured",
+                "Nothing was changed.",
+                "Set one on the configuration page, or hand the link over yourself.",
+            )
+
     def _require_step_up(self, caller: Caller) -> None:
         require_step_up(caller.verdict, self._foundation.clock.now())
+
+
+def _letter(letter: Letter) -> PersonLetter:
+    return PersonLetter(
+        kind=LinkKind(letter.kind),
+        state=LetterState(letter.status),
+        asked_at=to_rfc3339(letter.asked_at),
+        tries=letter.tries,
+        error=letter.error,
+    )
 
 
 def _by(caller: Caller) -> By:

@@ -47,6 +47,40 @@ class OneTimeToken:
 
 
 @dataclass(frozen=True, slots=True)
+class UsableToken:
+    """A token that can be used: whose it is, and what it is about."""
+
+    user_id: int
+    detail: str
+
+
+class LetterStatus(StrEnum):
+    """How far a letter came."""
+
+    WAITING = "waiting"
+    SENT = "sent"
+    GIVEN_UP = "given_up"
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """A mail to a user with a one-time link; the token is made when it is sent, anew at each try."""
+
+    user_id: int
+    kind: TokenKind
+    asked_at: datetime
+    next_at: datetime
+    detail: str = ""
+    tries: int = 0
+    status: LetterStatus = LetterStatus.WAITING
+    error: str = ""
+
+
+#: How a user gets a link: by a token that was told already, or by mail.
+NewLink = OneTimeToken | Letter
+
+
+@dataclass(frozen=True, slots=True)
 class NewUser:
     """A user to be made. `username` is case-folded, `display` as typed; `effect_id` makes the creation happen once.
 
@@ -146,7 +180,7 @@ class UserStore(Protocol):
         ...
 
     def create_user(
-        self, user: NewUser, code_hashes: Sequence[str], *, only_first_admin: bool, token: OneTimeToken | None = None
+        self, user: NewUser, code_hashes: Sequence[str], *, only_first_admin: bool, link: NewLink | None = None
     ) -> bool:
         """Make the user, recovery codes and invitation; False if the name is taken, or an admin exists and none may.
 
@@ -165,26 +199,14 @@ class UserStore(Protocol):
         """Remove the user and all that is theirs."""
         ...
 
-    def reset_password(self, user_id: int, token: OneTimeToken, at: datetime, generation: int) -> bool:
-        """Void the password in exchange for a token."""
+    def reset_password(self, user_id: int, link: NewLink, at: datetime, generation: int) -> bool:
+        """Void the password in exchange for a link."""
         ...
 
     def choose_password(
         self, user_id: int, password_hash: str, code_hashes: Sequence[str], at: datetime, generation: int
     ) -> bool:
         """Set the password, and put recovery codes in the place of the old ones if any are given."""
-        ...
-
-    def put_token(self, user_id: int, token: OneTimeToken, at: datetime) -> None:
-        """Add a token in the place of the user's earlier ones of its kind, and forget what has expired."""
-        ...
-
-    def token_user(self, token_hash: str, kind: TokenKind, at: datetime) -> User | None:
-        """Whose token it is, if it can be used."""
-        ...
-
-    def use_token(self, token_hash: str, kind: TokenKind, at: datetime) -> bool:
-        """Use it up; of two at once exactly one is told True."""
         ...
 
     def change_password(
@@ -198,6 +220,38 @@ class UserStore(Protocol):
         ...
 
     def recovery_codes_left(self, user_id: int) -> int: ...
+
+
+class LinkStore(Protocol):
+    """Keeps one-time tokens, and the letters that carry them."""
+
+    def put_token(self, user_id: int, token: OneTimeToken, at: datetime) -> None:
+        """Add a token in the place of the user's earlier ones of its kind, and forget what has expired."""
+        ...
+
+    def token(self, token_hash: str, kind: TokenKind, at: datetime) -> UsableToken | None:
+        """The token, if it can be used."""
+        ...
+
+    def use_token(self, token_hash: str, kind: TokenKind, at: datetime) -> bool:
+        """Use it up; of two at once exactly one is told True."""
+        ...
+
+    def put_letter(self, letter: Letter, unless_asked_since: datetime) -> bool:
+        """Add a letter in the place of the earlier one of its kind; False if that was asked for after a time."""
+        ...
+
+    def next_letter(self, at: datetime) -> Letter | None:
+        """The letter that is to be tried next."""
+        ...
+
+    def last_letter(self, user_id: int) -> Letter | None:
+        """The user's newest letter."""
+        ...
+
+    def keep_letter(self, letter: Letter) -> None:
+        """Record how far it came, unless another took its place meanwhile."""
+        ...
 
 
 class SessionStore(Protocol):

@@ -14,7 +14,18 @@ from typing import Any
 
 from tbot_bot.api.permissions import Role
 from tbot_bot.domain.audit import AuditPort
-from tbot_bot.domain.identity import NewUser, OneTimeToken, TokenKind, User, UserChange, UserStatus, UserStore
+from tbot_bot.domain.identity import (
+    Letter,
+    LinkStore,
+    NewLink,
+    NewUser,
+    OneTimeToken,
+    TokenKind,
+    User,
+    UserChange,
+    UserStatus,
+    UserStore,
+)
 from tbot_bot.domain.time import Clock, from_rfc3339, to_rfc3339
 from tbot_bot.identity.errors import (
     InvalidInputError,
@@ -54,10 +65,10 @@ class By:
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """A fresh one-time token, told once, and until when it can be used."""
+    """A fresh one-time token, told once, and until when it can be used; without a token it goes by mail."""
 
     kind: TokenKind
-    token: str = field(repr=False)
+    token: str | None = field(repr=False)
     expires_at: datetime
 
 
@@ -67,6 +78,7 @@ class UserChanges:
     def __init__(
         self,
         store: UserStore,
+        links: LinkStore,
         hasher: PasswordHasher,
         audit: AuditPort,
         clock: Clock,
@@ -74,6 +86,7 @@ class UserChanges:
         changed: Callable[[], None] = lambda: None,
     ) -> None:
         self._store = store
+        self._links = links
         self._hasher = hasher
         self._audit = audit
         self._clock = clock
@@ -81,7 +94,9 @@ class UserChanges:
 
     # preparing
 
-    def prepare_invitation(self, username: str, email: str, role: Role, by: By) -> tuple[Effect, Link]:
+    def prepare_invitation(
+        self, username: str, email: str, role: Role, by: By, *, by_mail: bool = False
+    ) -> tuple[Effect, Link]:
         """The effect that makes a user without a password, and the link by which they choose one.
 
         Raises InvalidInputError with a message for each wrong field.
@@ -91,7 +106,7 @@ class UserChanges:
         if problems["username"] is None and self._store.user_named(fold(username)) is not None:
             problems["username"] = "Somebody has this username already; take another."
         _require_none(problems)
-        link = self._new_link(TokenKind.INVITATION)
+        link = self._new_link(TokenKind.INVITATION, by_mail=by_mail)
         effect = {
             "kind": INVITE,
             "effect_id": new_token(),
@@ -124,7 +139,7 @@ class UserChanges:
         self._require_another(user, by)
         return {"kind": DELETE, "user_id": user.id, "by": by.recorded()}
 
-    def prepare_reset(self, user_id: int, version: int, by: By) -> tuple[Effect, Link]:
+    def prepare_reset(self, user_id: int, version: int, by: By, *, by_mail: bool = False) -> tuple[Effect, Link]:
         """The effect that voids a password, and the link by which another is chosen.
 
         Someone who never came in is invited anew. Raises UnknownUserError for someone who may not sign in, too,
@@ -134,13 +149,13 @@ class UserChanges:
         if user.status is not UserStatus.ACTIVE:
             raise UnknownUserError
         self._require_another(user, by)
-        is_new = not user.password_hash and self._store.last_sign_in(user.id) is None
-        link = self._new_link(TokenKind.INVITATION if is_new else TokenKind.RESET)
+        link = self._new_link(kind_for(user, self._store), by_mail=by_mail)
         return {"kind": RESET, "user_id": user.id, "by": by.recorded(), "link": _carried(link)}, link
 
     def holder(self, kind: TokenKind, token: str) -> User:
         """Who may use this link. Raises LinkRefusedError."""
-        user = self._store.token_user(hash_token(kind, token), kind, self._clock.now())
+        found = self._links.token(hash_token(kind, token), kind, self._clock.now())
+        user = self._store.user(found.user_id) if found else None
         if user is None or user.status is not UserStatus.ACTIVE:
             raise LinkRefusedError
         return user
@@ -160,7 +175,7 @@ class UserChanges:
             }
         )
         password_hash = self._hasher.hash(password)
-        if not self._store.use_token(hash_token(kind, token), kind, self._clock.now()):
+        if not self._links.use_token(hash_token(kind, token), kind, self._clock.now()):
             raise LinkRefusedError
         codes = new_recovery_codes() if kind is TokenKind.INVITATION else []
         effect = {
@@ -237,7 +252,9 @@ class UserChanges:
         with suppress(UserMovedError), self._audit.act(verb=INVITE, target=user.username, **effect["by"]) as act:
             act.after = {"email": user.email, "role": user.role}
             act.generation = generation
-            if not self._store.create_user(user, [], only_first_admin=False, token=_token(effect["link"])):
+            if not self._store.create_user(
+                user, [], only_first_admin=False, link=_link(effect["link"], 0, user.created_at)
+            ):
                 raise UserMovedError
 
     def _change(self, effect: Mapping[str, Any], at: datetime, generation: int) -> bool:
@@ -248,7 +265,9 @@ class UserChanges:
         return self._store.delete_user(effect["user_id"], generation)
 
     def _reset(self, effect: Mapping[str, Any], at: datetime, generation: int) -> bool:
-        return self._store.reset_password(effect["user_id"], _token(effect["link"]), at, generation)
+        return self._store.reset_password(
+            effect["user_id"], _link(effect["link"], effect["user_id"], at), at, generation
+        )
 
     def _choose_password(self, effect: Mapping[str, Any], at: datetime, generation: int) -> bool:
         codes = effect["recovery_code_hashes"]
@@ -273,8 +292,14 @@ class UserChanges:
         ):
             raise LastAdminError
 
-    def _new_link(self, kind: TokenKind) -> Link:
-        return Link(kind, new_token(), self._clock.now() + LIFETIMES[kind])
+    def _new_link(self, kind: TokenKind, *, by_mail: bool) -> Link:
+        return Link(kind, None if by_mail else new_token(), self._clock.now() + LIFETIMES[kind])
+
+
+def kind_for(user: User, store: UserStore) -> TokenKind:
+    """What link lets a user choose a password: someone who never came in is invited anew."""
+    is_new = not user.password_hash and store.last_sign_in(user.id) is None
+    return TokenKind.INVITATION if is_new else TokenKind.RESET
 
 
 def _can_administrate(user: User) -> bool:
@@ -291,11 +316,14 @@ def _require_none(problems: Mapping[str, str | None]) -> None:
         raise InvalidInputError(found)
 
 
-def _carried(link: Link) -> dict[str, str]:
-    """A link as a manifest may carry it."""
-    expires_at = to_rfc3339(link.expires_at)
-    return {"hash": hash_token(link.kind, link.token), "kind": str(link.kind), "expires_at": expires_at}
+def _carried(link: Link) -> dict[str, str | None]:
+    """A link as a manifest may carry it: without a hash it goes by mail."""
+    token_hash = None if link.token is None else hash_token(link.kind, link.token)
+    return {"hash": token_hash, "kind": str(link.kind), "expires_at": to_rfc3339(link.expires_at)}
 
 
-def _token(carried: Mapping[str, str]) -> OneTimeToken:
-    return OneTimeToken(carried["hash"], TokenKind(carried["kind"]), from_rfc3339(carried["expires_at"]))
+def _link(carried: Mapping[str, Any], user_id: int, at: datetime) -> NewLink:
+    kind = TokenKind(carried["kind"])
+    if carried["hash"] is None:
+        return Letter(user_id, kind, at, at)
+    return OneTimeToken(carried["hash"], kind, from_rfc3339(carried["expires_at"]))

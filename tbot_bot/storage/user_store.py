@@ -12,22 +12,20 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Engine, TextClause, text
-from sqlalchemy.exc import SQLAlchemyError
 
 from tbot_bot.domain.identity import (
     Attempts,
+    NewLink,
     NewUser,
-    OneTimeToken,
     Session,
     SetupAccess,
-    TokenKind,
     User,
     UserChange,
     UserStatus,
-    UsersUnavailableError,
 )
 from tbot_bot.domain.time import from_micros, to_micros
 from tbot_bot.storage.engine import reading
+from tbot_bot.storage.link_store import LINK_TABLES, SqliteLinkStore, available, forget_links, put_link
 from tbot_bot.storage.seals import SealedDatabase, SealedTable
 
 SUBJECT = "Users"
@@ -59,7 +57,7 @@ _TABLES = (
     ),
     SealedTable("setup", ("one",), ("one", "token_hash", "issued_us", "session_hash")),
     SealedTable("sign_in", ("user_id",), ("user_id", "at_us")),
-    SealedTable("token", ("hash",), ("hash", "kind", "user_id", "detail", "issued_us", "expires_us", "used_us")),
+    *LINK_TABLES,
 )
 
 _USERS = "SELECT * FROM user "
@@ -102,16 +100,6 @@ _SIGNED_IN = text("INSERT OR REPLACE INTO sign_in (user_id, at_us) VALUES (:user
 _LAST_SIGN_IN = text("SELECT * FROM sign_in WHERE user_id = :user_id")
 _FORGET_SIGN_IN = text("DELETE FROM sign_in WHERE user_id = :user_id")
 
-_PUT_TOKEN = text(
-    "INSERT INTO token (hash, kind, user_id, detail, issued_us, expires_us) "
-    "VALUES (:hash, :kind, :user_id, :detail, :at, :expires_us)"
-)
-_FORGET_TOKENS = text("DELETE FROM token WHERE expires_us <= :at OR (user_id = :user_id AND kind = :kind)")
-_TOKENS_OF_USER = text("DELETE FROM token WHERE user_id = :user_id")
-_TOKEN = text("SELECT * FROM token WHERE hash = :hash AND kind = :kind AND used_us IS NULL AND expires_us > :at")
-_USE_TOKEN = text(
-    "UPDATE token SET used_us = :at WHERE hash = :hash AND kind = :kind AND used_us IS NULL AND expires_us > :at"
-)
 _USE_CODE = text(
     "UPDATE recovery_code SET used_us = :at WHERE user_id = :user_id AND code_hash = :code_hash AND used_us IS NULL"
 )
@@ -153,10 +141,11 @@ class SqliteUserStore:
         self._engine = engine
         self._reader = reading(engine)
         self.seal = SealedDatabase(engine, key, "users", SUBJECT, _TABLES)
+        self.links = SqliteLinkStore(self._reader, self.seal)
 
     def inspect(self) -> None:
         """See that everything in the file is as it was written; raises TamperedError."""
-        with _available(), self.seal.inspecting():
+        with available(), self.seal.inspecting():
             pass
 
     # users
@@ -171,7 +160,7 @@ class SqliteUserStore:
         return self._one_user(_USER_BY_EFFECT, effect_id=effect_id)
 
     def admin_exists(self) -> bool:
-        with _available():
+        with available():
             self.seal.check()  # an administrator whose row was changed or removed must not reopen the set-up
         with self._snapshot() as connection:
             return bool(connection.execute(_ADMIN_EXISTS).scalar_one())
@@ -186,7 +175,7 @@ class SqliteUserStore:
         return None if row is None else from_micros(self.seal.genuine("sign_in", row).at_us)
 
     def create_user(
-        self, user: NewUser, code_hashes: Sequence[str], *, only_first_admin: bool, token: OneTimeToken | None = None
+        self, user: NewUser, code_hashes: Sequence[str], *, only_first_admin: bool, link: NewLink | None = None
     ) -> bool:
         values = {**asdict(user), "created_us": to_micros(user.created_at), "only_first_admin": only_first_admin}
         del values["created_at"]
@@ -198,8 +187,8 @@ class SqliteUserStore:
                 connection.execute(_ADD_CODE, {"user_id": user_id, "code_hash": code_hash})
             if user.role == "admin":
                 connection.execute(_END_SETUP)
-            if token is not None:
-                _put_token(connection, user_id, token, user.created_at)
+            if link is not None:
+                put_link(connection, user_id, link, user.created_at)
         return True
 
     def change_password(
@@ -210,7 +199,7 @@ class SqliteUserStore:
             if connection.execute(_CHANGE_PASSWORD, values).rowcount == 0:
                 return False
             connection.execute(_END_OTHERS, {"user_id": user_id, "keep": keep_session})
-            connection.execute(_TOKENS_OF_USER, {"user_id": user_id})
+            forget_links(connection, user_id)
         return True
 
     def change_user(self, user_id: int, change: UserChange, at: datetime, generation: int) -> bool:
@@ -224,7 +213,7 @@ class SqliteUserStore:
             if (before.role, before.status) != (change.role, change.status):
                 connection.execute(_END_OTHERS, {"user_id": user_id, "keep": None})
             if change.status is UserStatus.DISABLED or before.email != change.email:
-                connection.execute(_TOKENS_OF_USER, {"user_id": user_id})  # where they were sent counts no more
+                forget_links(connection, user_id)  # where they were sent counts no more
         return True
 
     def delete_user(self, user_id: int, generation: int) -> bool:
@@ -232,19 +221,20 @@ class SqliteUserStore:
             if connection is None:
                 return False
             connection.execute(_END_OTHERS, {"user_id": user_id, "keep": None})
-            for statement in (_CODES_OF_USER, _FORGET_SIGN_IN, _TOKENS_OF_USER, _DELETE_USER):
+            forget_links(connection, user_id)
+            for statement in (_CODES_OF_USER, _FORGET_SIGN_IN, _DELETE_USER):
                 connection.execute(statement, {"user_id": user_id})
         return True
 
-    def reset_password(self, user_id: int, token: OneTimeToken, at: datetime, generation: int) -> bool:
+    def reset_password(self, user_id: int, link: NewLink, at: datetime, generation: int) -> bool:
         with self._change_of(user_id, generation) as connection:
             if connection is None:
                 return False
             values = {"id": user_id, "password_hash": "", "at": to_micros(at), "generation": generation}
             connection.execute(_SET_PASSWORD, values)
             connection.execute(_END_OTHERS, {"user_id": user_id, "keep": None})
-            connection.execute(_TOKENS_OF_USER, {"user_id": user_id})
-            _put_token(connection, user_id, token, at)
+            forget_links(connection, user_id)
+            put_link(connection, user_id, link, at)
         return True
 
     def choose_password(
@@ -256,30 +246,12 @@ class SqliteUserStore:
             values = {"id": user_id, "password_hash": password_hash, "at": to_micros(at), "generation": generation}
             connection.execute(_SET_PASSWORD, values)
             connection.execute(_END_OTHERS, {"user_id": user_id, "keep": None})
-            connection.execute(_TOKENS_OF_USER, {"user_id": user_id})
+            forget_links(connection, user_id)
             if code_hashes:
                 connection.execute(_CODES_OF_USER, {"user_id": user_id})
             for code_hash in code_hashes:
                 connection.execute(_ADD_CODE, {"user_id": user_id, "code_hash": code_hash})
         return True
-
-    # one-time tokens
-
-    def put_token(self, user_id: int, token: OneTimeToken, at: datetime) -> None:
-        with self._write() as connection:
-            _put_token(connection, user_id, token, at)
-
-    def token_user(self, token_hash: str, kind: TokenKind, at: datetime) -> User | None:
-        with self._snapshot() as connection:
-            values = {"hash": token_hash, "kind": kind, "at": to_micros(at)}
-            row = connection.execute(_TOKEN, values).one_or_none()
-            if row is None:
-                return None
-            user_id = self.seal.genuine("token", row).user_id
-            return self._user(connection.execute(_USER_BY_ID, {"id": user_id}).one())
-
-    def use_token(self, token_hash: str, kind: TokenKind, at: datetime) -> bool:
-        return self._changed(_USE_TOKEN, hash=token_hash, kind=kind, at=to_micros(at)) == 1
 
     def use_recovery_code(self, user_id: int, code_hash: str, at: datetime) -> bool:
         return self._changed(_USE_CODE, user_id=user_id, code_hash=code_hash, at=to_micros(at)) == 1
@@ -381,12 +353,12 @@ class SqliteUserStore:
 
     @contextmanager
     def _snapshot(self) -> Iterator[Connection]:
-        with _available(), self._reader.connect() as connection:
+        with available(), self._reader.connect() as connection:
             yield connection
 
     @contextmanager
     def _write(self) -> Iterator[Connection]:
-        with _available(), self.seal.writing() as connection:
+        with available(), self.seal.writing() as connection:
             yield connection
 
     @contextmanager
@@ -399,23 +371,8 @@ class SqliteUserStore:
     @contextmanager
     def _unsealed(self) -> Iterator[Connection]:
         """A write that touches nothing that is sealed."""
-        with _available(), self._engine.begin() as connection:
+        with available(), self._engine.begin() as connection:
             yield connection
-
-
-@contextmanager
-def _available() -> Iterator[None]:
-    try:
-        yield
-    except SQLAlchemyError as error:
-        raise UsersUnavailableError(str(error.__cause__ or error)) from error
-
-
-def _put_token(connection: Connection, user_id: int, token: OneTimeToken, at: datetime) -> None:
-    values = {"kind": token.kind, "user_id": user_id, "at": to_micros(at)}
-    connection.execute(_FORGET_TOKENS, values)
-    made = {"hash": token.hash, "detail": token.detail, "expires_us": to_micros(token.expires_at)}
-    connection.execute(_PUT_TOKEN, values | made)
 
 
 def _user(row: Any) -> User:

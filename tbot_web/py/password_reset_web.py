@@ -1,6 +1,8 @@
-"""`/password_reset`: a one-time link leads here, where a password is chosen."""
+"""`/password_reset`: asking for a one-time link by mail, and the form behind one, where a password is chosen."""
 
 from __future__ import annotations
+
+from http import HTTPStatus
 
 from flask import Blueprint, Response, make_response, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
@@ -8,7 +10,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from tbot_bot.api.errors import ApiError, Problem
 from tbot_bot.api.lifecycle import Phase
 from tbot_bot.api.permissions import Permission
-from tbot_bot.api.users import AskLink, ChoosePassword, LinkHolder, LinkKind, PasswordChosen
+from tbot_bot.api.users import AskLink, AskReset, ChoosePassword, LinkHolder, LinkKind, LinkWays, PasswordChosen
 from tbot_web.support import cookies
 from tbot_web.support.csrf_protection import renew_token
 from tbot_web.support.page import Page
@@ -16,18 +18,45 @@ from tbot_web.support.runner_client import runner
 from tbot_web.support.sealed import call_sealed
 
 PAGE = Page(
-    slug="password_reset_form",
-    title="Choose a password",
-    purpose="Yours alone: nobody else here ever sees it.",
+    slug="password_reset_request",
+    title="Lost password",
+    purpose="A link to choose another one.",
     prefix="/password_reset",
     permission=Permission.PUBLIC,
     phases=frozenset({Phase.REGISTRATION, Phase.MAIN}),
-    start="/form",
+)
+FORM_PAGE = Page(
+    "password_reset_form",
+    "Choose a password",
+    "Yours alone: nobody else here ever sees it.",
+    "/password_reset/form",
+    Permission.PUBLIC,
+    PAGE.phases,
 )
 blueprint = Blueprint("password_reset", __name__)
 _LENGTH_MAX = 1024
 _TOKEN_LENGTH_MAX = 180
+_NAME_LENGTH_MAX = 320
 _REFUSED = frozenset({400, 401, 409, 422})
+
+
+@blueprint.get("/")
+def ask() -> str:
+    """The form that asks for a link, or what an administrator can do where no mail is sent."""
+    return _request_page(None)
+
+
+@blueprint.post("/")
+def ask_for_link() -> tuple[str, int] | str:
+    """Have a link mailed, and say the same whoever was named."""
+    name = request.form.get("name", "").strip()[:_NAME_LENGTH_MAX]
+    try:
+        runner().call("link.ask_reset", AskReset(name=name))
+    except ApiError as error:
+        if error.problem.status != HTTPStatus.TOO_MANY_REQUESTS:
+            raise
+        return _request_page(error.problem), error.problem.status
+    return _request_page(None, asked=True)
 
 
 @blueprint.get("/link/<any(invitation,reset):kind>")
@@ -58,9 +87,14 @@ def choose() -> AnyResponse:
             raise
         return _form(error.problem)
     renew_token()
-    response = make_response(render_template("password_reset_form.html", page=PAGE, chosen=chosen))
+    response = make_response(render_template("password_reset_form.html", page=FORM_PAGE, chosen=chosen))
     cookies.drop(response, cookies.LINK)
     return response
+
+
+def _request_page(problem: Problem | None, *, asked: bool = False) -> str:
+    ways: LinkWays = runner().call("link.ways")
+    return render_template("password_reset_request.html", by_mail=ways.by_mail, asked=asked, problem=problem)
 
 
 def _form(problem: Problem | None) -> Response:
@@ -76,7 +110,7 @@ def _form(problem: Problem | None) -> Response:
         refused = error.problem
     page = render_template(
         "password_reset_form.html",
-        page=PAGE,
+        page=FORM_PAGE,
         chosen=None,
         holder=holder,
         problem=refused,

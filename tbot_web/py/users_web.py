@@ -79,9 +79,10 @@ class DeleteBody(Message):
     password: str = _PROOF
 
 
-class ProofBody(Message):
-    """The caller's own password."""
+class ResetBody(Message):
+    """How the link gets to the person, and the caller's own password."""
 
+    by_mail: bool = Field(default=False, description="Mail the link to the person instead of telling it.")
     password: str = _PROOF
 
 
@@ -94,7 +95,7 @@ def show() -> Answer:
 @blueprint.post("/")
 def invite() -> Answer:
     """Add a person and show their link in the same answer: it exists nowhere else."""
-    sent = _typed("username", "email", "role")
+    sent = _typed("username", "email", "role", "by_mail")
     done = attempt(lambda: _invite(message_of(InvitePerson, sent), request.form.get("password", ""), _form_id()))
     return _page(done) if isinstance(done, Problem) else _link_page(done)
 
@@ -124,7 +125,7 @@ def delete(person: int) -> Answer | AnyResponse:
 @blueprint.post("/<int:person>/reset")
 def reset(person: int) -> Answer:
     """Void a password and show the link that replaces it."""
-    sent = _typed("version") | {"id": person}
+    sent = _typed("version", "by_mail") | {"id": person}
     done = attempt(lambda: _reset(message_of(ResetPerson, sent), request.form.get("password", ""), _form_id()))
     return _edit_page(person, done) if isinstance(done, Problem) else _link_page(done)
 
@@ -187,11 +188,11 @@ def delete_one(person: int) -> Response:
 
 @blueprint.post("/api/<int:person>/reset")
 @documented("Void the password of a person whose ETag is that of If-Match; the answer holds a one-time link.",
-            answer=PersonLink, address=PersonAddress, body=ProofBody, repeatable=True)  # fmt: skip
+            answer=PersonLink, address=PersonAddress, body=ResetBody, repeatable=True)  # fmt: skip
 def reset_one(person: int) -> Response:
     """Void a password."""
-    sent = message_of(ProofBody, request.get_json())
-    asked = ResetPerson(id=person, version=expected_version("person"))
+    sent = message_of(ResetBody, request.get_json())
+    asked = ResetPerson(id=person, version=expected_version("person"), by_mail=sent.by_mail)
     return _versioned(_reset(asked, sent.password, idempotency_key()))
 
 
@@ -211,6 +212,7 @@ def _page(problem: Problem | None) -> Answer:
         page=PAGE,
         people=people_view.matching(found.items, request.args.get("text", ""), request.args.get("role", "")),
         total=len(found.items),
+        by_mail=found.by_mail,
         view=people_view,
         roles=list(Role),
         problem=problem,
@@ -228,6 +230,8 @@ def _edit_page(person: int, problem: Problem | None) -> Answer:
         page=EDIT_PAGE,
         person=found.person,
         sessions=found.sessions,
+        letter=found.letter,
+        by_mail=found.by_mail,
         view=people_view,
         roles=list(Role),
         problem=problem,
@@ -257,7 +261,7 @@ def _versioned(answered: PersonLink | PersonDetail | PersonChanged) -> Response:
 
 
 def _typed(*names: str) -> dict[str, Any]:
-    return {name: request.form.get(name, "").strip() for name in names}
+    return {name: request.form[name].strip() for name in names if name in request.form}
 
 
 def _form_id() -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from tbot_bot.api.permissions import Role
-from tbot_bot.api.users import LinkKind, Person, PersonStatus
+from tbot_bot.api.users import LetterState, LinkKind, Person, PersonStatus
 
 #: The kind of mark and its word.
 STATUS = {
@@ -19,6 +19,12 @@ ROLES = {
     Role.OPERATOR: "Start, stop, pause and kill; sees everything that an auditor sees.",
     Role.AUDITOR: "Looks at everything that concerns the books, changes nothing.",
     Role.VIEWER: "Looks at status, trades and logs, changes nothing.",
+}
+#: How far a mail came: the kind of mark and its word.
+LETTERS = {
+    LetterState.WAITING: ("unknown", "Waiting"),
+    LetterState.SENT: ("ok", "Sent"),
+    LetterState.GIVEN_UP: ("bad", "Given up"),
 }
 LINKS = {LinkKind.INVITATION: "invitation", LinkKind.RESET: "reset link"}
 

@@ -9,6 +9,7 @@ import pytest
 
 from tbot_bot.api.errors import ApiError
 from tbot_bot.api.users import PersonStatus
+from tbot_bot.control.letterbox import Letterbox
 from tbot_bot.control.verbs_sessions import SessionVerbs
 from tbot_bot.control.verbs_users import UserVerbs
 from tbot_bot.identity.errors import LinkRefusedError, UnknownUserError
@@ -23,7 +24,7 @@ class Desk:
     def __init__(self, house: Backstage) -> None:
         self.house = house
         self.handlers = (
-            UserVerbs(house.foundation, house.unsealer).handlers()
+            UserVerbs(house.foundation, house.unsealer, Letterbox(house.foundation, "http://portal")).handlers()
             | SessionVerbs(house.foundation, house.unsealer).handlers()
         )
         self.session = house.foundation.sessions.step_up(house.sign_in("admin"), PASSWORD).session_id

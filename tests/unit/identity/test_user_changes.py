@@ -36,7 +36,9 @@ class Office:
 
     def __init__(self, house: House) -> None:
         self.house = house
-        self.changes = UserChanges(house.store, house.hasher, house.chain.trail, house.clock, changed=house.count)
+        self.changes = UserChanges(
+            house.store, house.store.links, house.hasher, house.chain.trail, house.clock, changed=house.count
+        )
         self._generations = count(2)
 
     def apply(self, effect: Effect, times: int = 2) -> User | None:

@@ -35,6 +35,8 @@ OPEN = {
     "backups.back",
     "recovery.show",
     "recovery.give_token",
+    "password_reset.ask",
+    "password_reset.ask_for_link",
     "password_reset.open_link",
     "password_reset.show",
     "password_reset.choose",

@@ -6,6 +6,7 @@ from typing import Any
 
 from tbot_bot.api import sessions, users
 from tbot_bot.api.errors import ApiError
+from tbot_bot.api.model import Nothing
 from tbot_bot.api.permissions import Role
 
 AT = "2026-11-22T07:00:00Z"
@@ -51,11 +52,13 @@ def _view(_caller: Any, asked: users.AskPerson) -> users.PersonDetail:
         handle="h", device="Firefox on Linux", address="192.0.2.7", created_at=AT, last_seen_at=AT, current=False
     )
     shown = _found(asked.id)
-    return users.PersonDetail(person=shown, sessions=[session] * shown.sessions)
+    letter = users.PersonLetter(kind="reset", state="waiting", asked_at=AT, tries=2, error="mail refused the login.")
+    return users.PersonDetail(person=shown, sessions=[session] * shown.sessions, letter=letter, by_mail=True)
 
 
-def _link(of: users.Person, kind: users.LinkKind) -> users.PersonLink:
-    return users.PersonLink(generation=4, person=of, kind=kind, token=TOKEN, expires_at=AT)
+def _link(of: users.Person, kind: users.LinkKind, *, by_mail: bool) -> users.PersonLink:
+    token = None if by_mail else TOKEN
+    return users.PersonLink(generation=4, person=of, kind=kind, token=token, expires_at=AT)
 
 
 def _change(_caller: Any, asked: users.ChangePerson) -> users.PersonChanged:
@@ -78,14 +81,16 @@ def _holder(_caller: Any, asked: users.AskLink) -> users.LinkHolder:
 
 
 ANSWERS: dict[str, Any] = {
-    "users.list": lambda *_: users.People(items=EVERYBODY),
+    "users.list": lambda *_: users.People(items=EVERYBODY, by_mail=True),
     "users.view": _view,
     "users.invite": lambda _caller, asked: _link(
-        person(9, asked.username, asked.role, status="invited"), users.LinkKind.INVITATION
+        person(9, asked.username, asked.role, status="invited"), users.LinkKind.INVITATION, by_mail=asked.by_mail
     ),
     "users.change": _change,
     "users.delete": _delete,
-    "users.reset": lambda _caller, asked: _link(_found(asked.id), users.LinkKind.RESET),
+    "users.reset": lambda _caller, asked: _link(_found(asked.id), users.LinkKind.RESET, by_mail=asked.by_mail),
     "users.end_sessions": lambda *_: users.SessionsEnded(ended=2),
     "link.holder": _holder,
+    "link.ways": lambda *_: users.LinkWays(by_mail=True),
+    "link.ask_reset": lambda *_: Nothing(),
 }

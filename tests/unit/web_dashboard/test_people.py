@@ -70,6 +70,12 @@ class TestAdd:
         assert sent == users.InvitePerson(username="Eve", email="eve@example.org", role=Role.VIEWER)
         assert PASSWORD not in str(runner.calls)
 
+    def test_a_mailed_link_is_not_shown(self, admin: Browser, runner: CannedRunner) -> None:
+        page = admin.send("/users/", ADD | {"by_mail": "true"}, seen_on="/users/").text
+        assert "A link is on its way to eve@example.org" in page
+        assert TOKEN not in page
+        assert asked(runner, "users.invite")[0].by_mail
+
     def test_a_refusal_keeps_what_was_typed(self, admin: Browser, runner: CannedRunner) -> None:
         runner.special["users.invite"] = ApiError.of(
             422, "invalid_input", "Please look", fields={"username": "Somebody has this username already."}
@@ -93,6 +99,11 @@ class TestOne:
             assert words in page
         assert "Make a new invitation for Carol" in admin.get("/users/3").text
         assert "Reset the password for" not in admin.get("/users/4").text
+
+    def test_how_far_a_mail_came(self, admin: Browser) -> None:
+        page = admin.get("/users/2").text
+        assert "Waiting" in page
+        assert "tried 2 times: mail refused the login." in page
 
     def test_not_to_oneself(self, admin: Browser) -> None:
         page = admin.get("/users/1").text
@@ -224,3 +235,29 @@ class TestLink:
         self.follow(browser)
         runner.special["link.choose_password"] = ApiError.of(507, "full", "The disk is full")
         assert browser.send("/password_reset/form", {}, seen_on="/password_reset/form").status_code == 507
+
+
+class TestLostPassword:
+    @pytest.mark.parametrize("name", ["ada", "nobody", "ada@example.org", "", "x" * 400])
+    def test_the_answer_is_the_same_for_everybody(self, web: Served, runner: CannedRunner, name: str) -> None:
+        browser = web.browser()
+        answer = browser.send("/password_reset/", {"name": name}, seen_on="/password_reset/")
+        assert answer.status_code == 200
+        assert "If there is an account of that name or address" in answer.text
+        assert len(asked(runner, "link.ask_reset")) == 1
+
+    def test_too_often_is_said(self, web: Served, runner: CannedRunner) -> None:
+        runner.special["link.ask_reset"] = ApiError.of(429, "too_many", "Too many tries", retry_after_s=8)
+        answer = web.browser().send("/password_reset/", {"name": "ada"}, seen_on="/password_reset/")
+        assert (answer.status_code, "Too many tries" in answer.text) == (429, True)
+        runner.special["link.ask_reset"] = ApiError.of(503, "users_unavailable", "The users database cannot be used")
+        assert web.browser().send("/password_reset/", {"name": "a"}, seen_on="/password_reset/").status_code == 503
+
+    def test_without_mail_it_says_what_can_be_done(self, web: Served, runner: CannedRunner) -> None:
+        runner.special["link.ways"] = lambda *_: users.LinkWays(by_mail=False)
+        page = web.browser().get("/password_reset/").text
+        assert "An administrator makes a link for you" in page
+        assert "<form" not in page
+        assert "/password_reset/" in web.browser().get("/login").text
+        runner.publish("registration")
+        assert web.browser().get("/password_reset/").status_code == 200
