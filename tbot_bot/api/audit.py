@@ -113,6 +113,16 @@ class AuditFinding(Message):
     seconds: int = Field(description="How long it took.")
 
 
+class AuditAnchor(Message):
+    """One place outside the home that signed checkpoints are carried to."""
+
+    title: str = Field(description="What it is.")
+    where: str = Field(description="Where it is.")
+    seq: int | None = Field(description="The record that the newest checkpoint there covers; null before the first.")
+    at: str | None = Field(description="When that checkpoint was signed, UTC.")
+    trouble: str = Field(description="Why nothing can be kept there now; empty where it can.")
+
+
 class AuditVerification(Message):
     """The verification under way, and the last one that was finished."""
 
@@ -122,3 +132,4 @@ class AuditVerification(Message):
     of: int = Field(description="How many records there are to check.")
     trouble: str = Field(default="", description="Why the newest one was not finished; empty where it was.")
     last: AuditFinding | None = Field(description="The last one that was finished; null before the first.")
+    anchors: list[AuditAnchor] = Field(description="Where checkpoints are kept outside the home.")

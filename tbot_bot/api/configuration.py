@@ -21,6 +21,7 @@ class Category(StrEnum):
     BROKER = "broker"
     MAIL = "smtp"
     NOTIFICATIONS = "notifications"
+    ANCHORS = "audit_anchors"
 
 
 #: A setting belongs to the first category whose prefix its name has.
@@ -28,10 +29,11 @@ _PREFIXES = {
     "SIM_": Category.BROKER,
     "SMTP_": Category.MAIL,
     "NOTIFY_": Category.NOTIFICATIONS,
+    "AUDIT_": Category.ANCHORS,
     "": Category.IDENTITY,
 }
 #: Came later than the others: a home may have been set up before there was such a category.
-ADDED_LATER = frozenset({Category.NOTIFICATIONS})
+ADDED_LATER = frozenset({Category.NOTIFICATIONS, Category.ANCHORS})
 #: What can be tested before it is saved.
 TESTABLE = frozenset({Category.BROKER, Category.MAIL, Category.NOTIFICATIONS})
 

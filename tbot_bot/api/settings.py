@@ -336,6 +336,28 @@ class Configuration(Settings):
         help="Fetched every minute while all is well, so that a monitor elsewhere notices when it is not.",
         group="Notifications",
     )
+    AUDIT_ANCHOR_FILE: Text = setting(
+        "",
+        title="Anchor file",
+        help="Each signed checkpoint of the audit trail is added here too; best on another disk. Empty for none.",
+        group="Audit anchors",
+        pattern=r"|/[^\x00-\x1f]{1,400}",
+        allowed="the whole path of a file",
+    )
+    AUDIT_ANCHOR_JOURNAL: Literal["no", "yes"] = setting(
+        "no",
+        title="System journal",
+        help="Each signed checkpoint is also said to the journal of the system, where there is one.",
+        group="Audit anchors",
+        names={"no": "No", "yes": "Yes"},
+    )
+    AUDIT_ANCHOR_MAIL: Literal["never", "daily"] = setting(
+        "never",
+        title="Checkpoint by notice",
+        help="Once a day the newest checkpoint goes out as a notice; keep those messages.",
+        group="Audit anchors",
+        names={"never": "Never", "daily": "Daily"},
+    )
 
     @property
     def identity(self) -> BotIdentity:

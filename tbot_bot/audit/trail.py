@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from tbot_bot.api.errors import ApiError
-from tbot_bot.audit.chain import PROBE, body_of, checkpoint_statement, is_signed, link, record_of, seal_of
+from tbot_bot.audit.chain import PROBE, body_of, checkpoint_statement, is_signed, link, record_of, seal_of, statement_of
 from tbot_bot.audit.keys import ChainKey, KeyRefusedError, Signer, key_of
 from tbot_bot.audit.verification import ENTRIES_PER_CHECKPOINT, Verification, VerificationOrder, verify_chain
 from tbot_bot.domain.audit import (
@@ -212,6 +212,15 @@ class AuditTrail:
     def order(self) -> VerificationOrder:
         """What another process needs to verify this chain as long as its key is the present one."""
         return VerificationOrder(self._key, *self._signer(PROBE))
+
+    def newest_checkpoint(self) -> Checkpoint | None:
+        """The newest checkpoint, None before the first."""
+        return self._store.head().checkpoint
+
+    def signed(self, checkpoint: Checkpoint) -> bool:
+        """Whether a key that this chain introduced signed the checkpoint."""
+        keys = (key for key in map(key_of, self._store.key_rows()) if key.key_id == checkpoint.key_id)
+        return any(is_signed(key.public_key, checkpoint.signature.hex(), statement_of(checkpoint)) for key in keys)
 
     def written_by_others(self) -> bool:
         """Whether anyone else has written to the store since this was last asked: then all of it is to be verified."""

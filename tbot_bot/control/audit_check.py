@@ -33,7 +33,7 @@ class AuditCheck:
         if kept is None:
             return
         seq, _, entry_hash = kept.partition(":")
-        if self._audit.holds(int(seq), bytes.fromhex(entry_hash)) or self._was_put_aside(int(seq)):
+        if self._audit.holds(int(seq), bytes.fromhex(entry_hash)) or self.was_put_aside(int(seq)):
             return
         raise TamperedError(AUDIT, f"entry {seq}, which was there and verified, is missing or another one")
 
@@ -41,7 +41,7 @@ class AuditCheck:
         """Verify the chain whole, or a very long one from where it was verified last; raises TamperedError."""
         self.require_remembered()
         kept = self._record.fact(_SEEN)
-        is_long = kept is not None and self._audit.end()[0] > WHOLE_AT_START and not self._was_put_aside(0)
+        is_long = kept is not None and self._audit.end()[0] > WHOLE_AT_START and not self.was_put_aside(0)
         self._verify(int(str(kept).partition(":")[0]) if is_long else 0)
         self._whole = not is_long
         self.remember()
@@ -73,7 +73,7 @@ class AuditCheck:
             raise TamperedError(AUDIT, found.what)
         self._verified = found.head
 
-    def _was_put_aside(self, seq: int) -> bool:
+    def was_put_aside(self, seq: int) -> bool:
         """Whether a restore put an audit trail aside that went as far as entry `seq`."""
         restored = self._audit.last(verb=RESTORED)
         lost = restored.entry.detail.get("lost") if restored else None

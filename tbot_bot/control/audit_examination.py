@@ -7,13 +7,14 @@ import json
 import sys
 import threading
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 import structlog
 
 from tbot_bot.api.audit import AuditFinding, AuditVerification
 from tbot_bot.audit.verification import Verification
+from tbot_bot.control.audit_anchors import AuditAnchors
 from tbot_bot.control.audit_examiner import write_order
 from tbot_bot.control.child import Child, start_child
 from tbot_bot.control.foundation import Foundation
@@ -46,9 +47,10 @@ class _Run:
 class AuditExamination:
     """Starts the examiner, follows it, and keeps what it found; whoever asks meanwhile sees how far it is."""
 
-    def __init__(self, foundation: Foundation, watch: IntegrityWatch) -> None:
+    def __init__(self, foundation: Foundation, watch: IntegrityWatch, anchors: AuditAnchors) -> None:
         self._foundation = foundation
         self._watch = watch
+        self._anchors = anchors
         self._lock = threading.Lock()
         self._run: _Run | None = None
         self._thread: threading.Thread | None = None
@@ -75,6 +77,7 @@ class AuditExamination:
             of=(run.of if run else 0) or self._foundation.audit.end()[0],
             trouble=self._trouble,
             last=AuditFinding.model_validate_json(kept) if kept else None,
+            anchors=self._anchors.view(),
         )
 
     def stop(self) -> None:
@@ -128,6 +131,8 @@ class AuditExamination:
             log.error("the verification of the audit trail ended without a finding", said=run.said[-1:])
             self._trouble = "The verification ended before it was done. Nothing is known from it; start it again."
             return
+        if (mismatch := self._anchors.compare()) is not None and found.ok:
+            found = replace(found, ok=False, first_bad_seq=mismatch.seq, what=mismatch.what)
         if not found.ok:
             log.critical("the audit trail is not as it was written", first_bad=found.first_bad_seq, what=found.what)
             self._foundation.chain.doubt()

@@ -22,6 +22,7 @@ from tbot_bot.api.status import ErrorEvent
 from tbot_bot.audit.trail import AuditTrail
 from tbot_bot.config.paths import Home
 from tbot_bot.config.rotation import RotationError
+from tbot_bot.control.audit_anchors import AuditAnchors
 from tbot_bot.control.audit_examination import AuditExamination
 from tbot_bot.control.backups import Nightly, open_backups, open_restores
 from tbot_bot.control.clock import WallClock
@@ -97,6 +98,7 @@ class Runner:
         self._log_book.listen(self._errors.hear)
         self._provisioning = Provisioning(self._foundation, self._lifecycle, self._open_floor)
         self._watch = IntegrityWatch(self._foundation)
+        self._anchors = AuditAnchors(self._foundation)
         self._told_findings: tuple[Finding, ...] = ()
         self._flags = FlagFolder(home.flags, self._flag_refused)
         self._backups = open_backups(
@@ -132,6 +134,7 @@ class Runner:
         if state not in SETTING_UP or state is State.REGISTRATION:
             self._open_books()
         self._watch.start()
+        self._anchors.start()
         self._api.prepare()
         threading.Thread(target=self._api.serve, name="system-api", daemon=True).start()
         self._nightly.start()
@@ -271,6 +274,7 @@ class Runner:
             for part in (self._say_shutting_down, self._end_children, self._say_shut_down):
                 self._attempt(part)
             self._attempt(self._foundation.audit.checkpoint)
+            self._anchors.stop()
             self._watch.stop()
             self._watch.look()
             self._attempt(self._foundation.chain.remember)
@@ -316,7 +320,9 @@ class Runner:
     def _open_floor(self) -> Conductor:
         if self._conductor is None:
             self._conductor = Conductor(self._foundation, self._lifecycle, self._log_book, self._publish_soon)
-            self._status = StatusSource(self._foundation, self._lifecycle, self._conductor, self._errors)
+            self._status = StatusSource(
+                self._foundation, self._lifecycle, self._conductor, self._errors, self._anchors.troubles
+            )
         return self._conductor
 
     def _make_api(self) -> SystemApi:
@@ -331,7 +337,7 @@ class Runner:
         sessions = SessionVerbs(self._foundation, unsealer)
         backups = BackupVerbs(self._foundation, self._backups, self._restores)
         configuration = ConfigurationVerbs(self._foundation, self._open_floor, unsealer)
-        audit = AuditVerbs(self._foundation, AuditExamination(self._foundation, self._watch))
+        audit = AuditVerbs(self._foundation, AuditExamination(self._foundation, self._watch, self._anchors))
         people = UserVerbs(self._foundation, unsealer, self._letterbox)
         told = NotificationVerbs(self._foundation, self._postman)
         verbs = (setup, sessions, people, dashboard, logs, orders, control, configuration, backups, audit, told)

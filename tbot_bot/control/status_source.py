@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 import structlog
@@ -30,12 +31,19 @@ class StatusSource:
     """Builds the document when asked and writes `status.json` when it was told to publish."""
 
     def __init__(
-        self, foundation: Foundation, lifecycle: Lifecycle, conductor: Conductor, errors: ErrorHandler
+        self,
+        foundation: Foundation,
+        lifecycle: Lifecycle,
+        conductor: Conductor,
+        errors: ErrorHandler,
+        beside: Callable[[], Sequence[str]] = tuple,
     ) -> None:
+        """`beside` tells the troubles of what stands beside the trading."""
         self._foundation = foundation
         self._lifecycle = lifecycle
         self._conductor = conductor
         self._errors = errors
+        self._beside = beside
         self._clock = foundation.clock
         self._started_at = foundation.clock.now()
         self._path = foundation.home.status_document(conductor.floor.identity)
@@ -128,6 +136,7 @@ class StatusSource:
         found = [conductor.break_found] if conductor.break_found else []
         if conductor.boot is not None and not conductor.boot.may_trade:
             found += list(conductor.boot.sentences)
+        found += self._beside()
         return tuple(dict.fromkeys(found))
 
     def _account_now(self, now: datetime) -> BrokerAccount | None:

@@ -58,6 +58,7 @@ _FOLLOWS = {
     Category.BROKER: "The market and the bot are started again with these values.",
     Category.MAIL: "The next mail is sent with these values.",
     Category.NOTIFICATIONS: "The next notice goes out with these values.",
+    Category.ANCHORS: "The next checkpoint is carried there.",
 }
 
 

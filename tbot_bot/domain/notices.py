@@ -33,6 +33,7 @@ class NoticeKind(StrEnum):
     BACKUP_FAILED = "backup_failed"
     NEW_DEVICE = "new_device"
     SESSION_SUMMARY = "session_summary"
+    CHECKPOINT = "checkpoint"
     STOPPED = "stopped"
     FAREWELL = "farewell"
     TEST = "test"
@@ -52,6 +53,7 @@ TITLES: dict[NoticeKind, str] = {
     NoticeKind.BACKUP_FAILED: "Backup failed",
     NoticeKind.NEW_DEVICE: "Sign-in from a new device",
     NoticeKind.SESSION_SUMMARY: "Session summary",
+    NoticeKind.CHECKPOINT: "Checkpoint of the audit trail",
     NoticeKind.STOPPED: "The system stopped by itself",
     NoticeKind.FAREWELL: "The system was stopped",
     NoticeKind.TEST: "Test message",

@@ -24,12 +24,13 @@ from tbot_bot.api.audit import (
 from tbot_bot.api.errors import ApiError, Problem
 from tbot_bot.api.lifecycle import Phase
 from tbot_bot.api.permissions import Permission
+from tbot_bot.domain.time import to_rfc3339
 from tbot_web.support import audit_export, audit_view
 from tbot_web.support.openapi import documented
 from tbot_web.support.page import CHECK, Page
 from tbot_web.support.requests import one_of, whole_number
 from tbot_web.support.runner_client import idempotency_key, new_request_id, runner
-from tbot_web.support.utils_web import Answer, attempt, failed_panel, json_answer, message_of, streamed
+from tbot_web.support.utils_web import Answer, attempt, failed_panel, json_answer, message_of, now, streamed
 
 PAGE = Page(
     slug="audit",
@@ -97,7 +98,15 @@ def show() -> Answer:
     for part in (found, check):
         if isinstance(part, Problem):
             return failed_panel(PAGE, part)
-    return render_template("audit.html", page=PAGE, chosen=chosen, view=audit_view, found=found, check=check)
+    return render_template(
+        "audit.html",
+        page=PAGE,
+        chosen=chosen,
+        view=audit_view,
+        found=found,
+        check=check,
+        as_of=to_rfc3339(now()),
+    )
 
 
 @blueprint.get("/export")

@@ -9,7 +9,7 @@ import structlog
 from flask import Blueprint, Response, current_app, redirect, render_template, request
 from werkzeug.wrappers import Response as AnyResponse
 
-from tbot_bot.api.configuration import Category, category_of
+from tbot_bot.api.configuration import ADDED_LATER, category_of
 from tbot_bot.api.errors import ApiError, Problem
 from tbot_bot.api.lifecycle import Phase
 from tbot_bot.api.model import Message
@@ -184,8 +184,8 @@ def _groups(form: ConfigurationForm) -> list[tuple[str, list[FieldDescription]]]
 
 
 def _first_settings() -> list[FieldDescription]:
-    """What the set-up asks for; whom to tell of what happens can wait until something can."""
-    return [field for field in describe(Configuration) if category_of(field.name) is not Category.NOTIFICATIONS]
+    """What the set-up asks for; what is told and kept elsewhere can wait until there is something."""
+    return [field for field in describe(Configuration) if category_of(field.name) not in ADDED_LATER]
 
 
 def _secret_names() -> list[str]:

@@ -32,6 +32,7 @@ def test_every_setting_stands_in_one_category() -> None:
         Category.BROKER: "Simulated market",
         Category.MAIL: "Mail",
         Category.NOTIFICATIONS: "Notifications",
+        Category.ANCHORS: "Audit anchors",
     }
 
 

@@ -41,6 +41,7 @@ def test_each_setting_stands_in_its_category() -> None:
             "NOTIFY_WEBHOOK_URL",
             "NOTIFY_WEBHOOK_WITHOUT",
         ],
+        "audit_anchors": ["AUDIT_ANCHOR_FILE", "AUDIT_ANCHOR_JOURNAL", "AUDIT_ANCHOR_MAIL"],
         "env_bot": sorted(TradingSettings.model_fields),
     }
     assert secrets["smtp"]["SMTP_PASSWORD"] == "p w"

@@ -84,12 +84,12 @@ class Backstage:
 
     # people
 
-    def configure(self, **changes: Any) -> None:
-        """Save a configuration."""
+    def configure(self, request_id: str = "configuration-1", **changes: Any) -> None:
+        """Save a configuration; once for each request id."""
         chosen = Configuration(**changes)
         self.foundation.rotation.rotate(
             lambda _present: create_secrets(chosen, TradingSettings()),
-            request_id="configuration-1",
+            request_id=request_id,
             reason="test",
             actor="test",
             target="configuration",

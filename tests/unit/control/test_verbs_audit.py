@@ -15,6 +15,7 @@ from tbot_bot.api.audit import AuditVerification
 from tbot_bot.api.errors import ApiError
 from tbot_bot.api.permissions import Permission, Role, may
 from tbot_bot.api.verbs import VERBS
+from tbot_bot.control.audit_anchors import AuditAnchors
 from tbot_bot.control.audit_examination import AuditExamination
 from tbot_bot.control.integrity import IntegrityWatch
 from tbot_bot.control.verbs_audit import AuditVerbs
@@ -29,7 +30,8 @@ class Desk:
         self.stage = stage
         self.audit = stage.foundation.audit
         self.watch = IntegrityWatch(stage.foundation)
-        self.examination = AuditExamination(stage.foundation, self.watch)
+        self.anchors = AuditAnchors(stage.foundation)
+        self.examination = AuditExamination(stage.foundation, self.watch, self.anchors)
         self.handlers = AuditVerbs(stage.foundation, self.examination).handlers()
 
     def ask(self, verb: str, /, **params: object) -> Any:
@@ -154,7 +156,7 @@ def test_the_whole_trail_is_verified_beside_the_runner(desk: Desk) -> None:
     told = desk.stage.audited("audit.verify")
     assert [(one.result, one.detail) for one in told] == [("ok", {"checked": end, "upto": end})]
     assert not desk.watch.findings
-    assert AuditExamination(desk.stage.foundation, desk.watch).view().last == done.last
+    assert AuditExamination(desk.stage.foundation, desk.watch, desk.anchors).view().last == done.last
 
 
 def test_what_was_changed_is_named_and_reaches_the_watch(desk: Desk) -> None:
@@ -173,7 +175,7 @@ def test_a_rotation_meanwhile_does_not_make_it_wrong(desk: Desk) -> None:
     desk.ask("audit.verify")
     examiner = desk.examination._run.child.process
     examiner.send_signal(signal.SIGSTOP)  # it has not looked yet: its interpreter is still starting
-    desk.stage.configure(SIM_SPEED=7)
+    desk.stage.configure("again-1", SIM_SPEED=7)
     examiner.send_signal(signal.SIGCONT)
     done = desk.verified()
     assert done.last is not None

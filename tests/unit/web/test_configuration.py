@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tbot_bot.api.configuration import (
+    ADDED_LATER,
     AskTest,
     Category,
     Changed,
@@ -63,7 +64,7 @@ def test_each_category_has_its_version_age_and_last_test(admin: Browser, runner:
     assert '<h2 id="generation-title">Generation 1</h2>' in page
     assert "1 h 0 min ago" in page
     assert "by ada: configuration saved" in page
-    assert page.count("version 1, changed") == 4
+    assert page.count("version 1, changed") == len(Category)
     assert "Never tested" in page
     assert "set; leave empty to keep it" in page
     assert "Simulated market (SIM)" in page
@@ -74,8 +75,8 @@ def test_each_category_has_its_version_age_and_last_test(admin: Browser, runner:
 def test_what_is_fixed_is_read_and_not_typed(admin: Browser) -> None:
     page = admin.get("/configuration").text
     typed = set(re.findall(r' name="([A-Z_]+)"', page))
-    notices = {field.name for field in settings_of(Category.NOTIFICATIONS)}
-    assert typed == {"SIM_SPEED", *(name for name in MAIL if name != "version"), *notices}
+    later = {field.name for category in ADDED_LATER for field in settings_of(category)}
+    assert typed == {"SIM_SPEED", *(name for name in MAIL if name != "version"), *later}
     assert "Cannot change. The market&#39;s books began with it" in page
     assert "Cannot change. It stands in every record" in page
 
@@ -215,7 +216,7 @@ def test_other_files_of_secrets_are_no_category(admin: Browser, address: str) ->
 
 def test_the_document_is_masked_and_a_category_has_its_etag(admin: Browser) -> None:
     view = ConfigurationView.model_validate_json(admin.get("/configuration/api").content)
-    assert [item.category for item in view.items] == ["bot_identity", "broker", "smtp", "notifications"]
+    assert [item.category for item in view.items] == list(Category)
     found = admin.get("/configuration/api/smtp")
     assert found.headers["ETag"] == '"1"'
     assert found.json()["secrets"] == {"SMTP_PASSWORD": True}

@@ -9,6 +9,7 @@ from tbot_bot.api.audit import (
     AskAudit,
     AskAuditExport,
     AskAuditRecord,
+    AuditAnchor,
     AuditExport,
     AuditFinding,
     AuditItem,
@@ -96,9 +97,16 @@ BROKEN = FOUND.model_copy(
 )
 
 
+ANCHORS = [
+    AuditAnchor(title="Anchor file", where="/mnt/anchor/bot.jsonl", seq=118, at="2026-11-22T07:59:12Z", trouble=""),
+    AuditAnchor(title="System journal", where="/run/systemd/journal/socket", seq=None, at=None,
+                trouble="this machine has no such journal"),
+]  # fmt: skip
+
+
 def verification(**changes: Any) -> AuditVerification:
     """Nothing under way, and a good finding."""
-    told = {"running": False, "started_at": None, "checked": 0, "of": COUNT, "last": FOUND}
+    told = {"running": False, "started_at": None, "checked": 0, "of": COUNT, "last": FOUND, "anchors": ANCHORS}
     return AuditVerification.model_validate(told | changes)
 
 

@@ -170,3 +170,12 @@ def test_an_export_that_breaks_off_does_not_look_whole(runner: CannedRunner, adm
     runner.special["audit.export"] = first_page_only
     with pytest.raises(httpx2.RemoteProtocolError):
         admin.get("/audit/export?format=csv")
+
+
+def test_each_anchor_shows_how_far_it_goes_and_what_is_wrong(runner: CannedRunner, admin: Browser) -> None:
+    page = admin.get("/audit/").text
+    assert "/mnt/anchor/bot.jsonl" in page
+    assert "48 s" in page
+    assert "This machine has no such journal." in page
+    runner.special["audit.verification"] = lambda *_: canned_audit.verification(anchors=[])
+    assert "No anchor is configured" in admin.get("/audit/").text
