@@ -377,6 +377,8 @@ class Runner:
         self._foundation.epoch.bump()
         self._nightly.look()
         self._publish_soon()
+        why = self._lifecycle.reason
+        log.info("status changed", state_change=True, shown="state", before=source, after=target, why=why)
         if target is State.ERROR:
             self._notices.tell(NoticeKind.ERROR_STATE, f"Nothing trades: {self._lifecycle.reason}", {"before": source})
         try:

@@ -19,6 +19,7 @@ from tbot_bot.domain.broker import BrokerError
 from tbot_bot.domain.intents import Window
 from tbot_bot.domain.orders import BrokerAccount
 from tbot_bot.monitoring.error_handler import ErrorHandler
+from tbot_bot.monitoring.state_changes import StateChanges
 from tbot_bot.monitoring.status_bot import BotFacts, SystemFacts, build_document
 from tbot_bot.trading.float_bot import deployed, float_deviation_pct
 
@@ -44,6 +45,7 @@ class StatusSource:
         self._conductor = conductor
         self._errors = errors
         self._beside = beside
+        self._changes = StateChanges()
         self._clock = foundation.clock
         self._started_at = foundation.clock.now()
         self._path = foundation.home.status_document(conductor.floor.identity)
@@ -56,6 +58,7 @@ class StatusSource:
         """Build the document afresh, write it, and let the portal know."""
         document = self._build()
         with self._lock:
+            self._changes.look(document)
             self._document = document
             write_atomically(self._path, document.model_dump_json().encode(), mode=0o640, durable=False)
         return document

@@ -26,6 +26,10 @@ LOGS = {
         "Error tracebacks",
         "each error, whole when it first comes, and how often it came since",
     ),
+    "state_changes": (
+        "State changes",
+        "each change of state, severity, kill switch, pause and defense mode that the status showed, for nine days",
+    ),
     "unresolved_orders": ("Unresolved orders", "orders of which it is not known what became of them"),
 }
 

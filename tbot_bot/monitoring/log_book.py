@@ -1,7 +1,8 @@
-"""Logs as JSON lines: one system log, one for each strategy, one for errors, one for unresolved orders.
+"""Logs as JSON lines: the system's, each strategy's, errors, unresolved orders, changes of the state that is shown.
 
 A record goes to `system.log` and, by what it carries, to others: a `strategy` to that strategy's log, an `exception`
-that is news to `error_tracebacks.log`, `unresolved` true to `unresolved_orders.log`.
+that is news to `error_tracebacks.log`, `unresolved` true to `unresolved_orders.log`, `state_change` true to
+`state_changes.log`.
 """
 
 from __future__ import annotations
@@ -19,12 +20,12 @@ from typing import Any
 
 import structlog
 
-from tbot_bot.domain.time import Clock, to_rfc3339
+from tbot_bot.domain.time import Clock, from_micros, to_rfc3339
 from tbot_bot.monitoring.tracebacks import TracebackEntry, Tracebacks, is_worth_telling
 
 FILE_BYTES_MAX = 8 * 1024 * 1024
 FILES_KEPT = 9
-SYSTEM, ERRORS, UNRESOLVED = "system", "error_tracebacks", "unresolved_orders"
+SYSTEM, ERRORS, UNRESOLVED, CHANGES = "system", "error_tracebacks", "unresolved_orders", "state_changes"
 STRATEGY_LOGS = ("open", "mid", "close")
 REDACTED = "[redacted]"
 _SECRET_WORDS = ("password", "secret", "token", "recovery_code", "api_key", "cookie", "authorization")
@@ -52,13 +53,31 @@ class _Rotating(RotatingFileHandler):
         self.is_failing, self._why = True, sys.exception()
 
 
-class RotatingLines:
-    """A log file that starts anew at 8 MiB and keeps nine predecessors."""
+class _Daily(_Rotating):
+    """Starts anew with each day in UTC, however much was written."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, clock: Clock) -> None:
+        super().__init__(path, backupCount=FILES_KEPT, encoding="utf-8", errors="backslashreplace")
+        self._clock = clock
+        written = path.stat()
+        self._day = (from_micros(written.st_mtime_ns // 1000) if written.st_size else clock.now()).date()
+
+    def shouldRollover(self, _record: logging.LogRecord) -> bool:  # noqa: N802 - the base class's name
+        before, self._day = self._day, self._clock.now().date()
+        return before != self._day
+
+
+class RotatingLines:
+    """A log file that starts anew at 8 MiB, or with a `daily` clock each day, and keeps nine predecessors."""
+
+    def __init__(self, path: Path, *, daily: Clock | None = None) -> None:
         path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
-        self._handler = _Rotating(
-            path, maxBytes=FILE_BYTES_MAX, backupCount=FILES_KEPT, encoding="utf-8", errors="backslashreplace"
+        self._handler = (
+            _Daily(path, daily)
+            if daily
+            else _Rotating(
+                path, maxBytes=FILE_BYTES_MAX, backupCount=FILES_KEPT, encoding="utf-8", errors="backslashreplace"
+            )
         )
 
     def append(self, line: str) -> None:
@@ -121,7 +140,7 @@ class LogBook:
     def paths(self) -> dict[str, Path]:
         """Every log there can be, by name, whether or not something was written yet."""
         names = [SYSTEM, *(STRATEGY_LOGS if self._bot_folder else ())]
-        names += [ERRORS, UNRESOLVED] if self._bot_folder else []
+        names += [ERRORS, UNRESOLVED, CHANGES] if self._bot_folder else []
         return {name: self._path(name) for name in names}
 
     def _names(self, record: Record) -> list[str]:
@@ -130,6 +149,7 @@ class LogBook:
             names += [name for name in (record.get("strategy"),) if name in STRATEGY_LOGS]
             names += [ERRORS] if is_worth_telling(record) else []
             names += [UNRESOLVED] if record.get("unresolved") else []
+            names += [CHANGES] if record.get("state_change") else []
         return names
 
     def _path(self, name: str) -> Path:
@@ -138,7 +158,7 @@ class LogBook:
 
     def _file(self, name: str) -> RotatingLines:
         if name not in self._files:
-            self._files[name] = RotatingLines(self._path(name))
+            self._files[name] = RotatingLines(self._path(name), daily=self._clock if name == CHANGES else None)
         return self._files[name]
 
 

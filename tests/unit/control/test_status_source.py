@@ -14,6 +14,7 @@ from tbot_bot.control.status_source import StatusSource
 from tbot_bot.domain.lifecycle import State
 from tbot_bot.domain.money import Money, Quantity
 from tbot_bot.monitoring.error_handler import ErrorHandler
+from tests.unit.control.conftest import own_logging
 from tests.unit.control.stage import Stage
 from tests.unit.trading.desk import FRIDAY
 
@@ -212,3 +213,20 @@ def test_the_published_copy_is_the_document(stage: Stage, source: StatusSource) 
     assert source.document() is published
     assert published.summary.system_uptime_s == 5
     assert json.loads(path.read_text())["bots"][0]["user_session_status"] is None
+
+
+def test_each_change_of_what_is_shown_is_told_once(stage: Stage, source: StatusSource) -> None:
+    with own_logging(stage.log_book.write):
+        source.publish()
+        source.publish()
+        stage.trade()
+        stage.conductor.pause("lunch")
+        source.publish()
+        source.publish()
+    told = [json.loads(line) for line in stage.log_book.paths()["state_changes"].read_text().splitlines()]
+    start, *changes = told
+    assert (start["event"], start["state"], start["paused"]) == ("status at the start", "stopped", False)
+    (paused,) = [one for one in changes if one["shown"] == "paused"]
+    assert (paused["before"], paused["after"], paused["why"]) == (False, True, "lunch")
+    assert ("kill_switch_armed", False, True) in [(one["shown"], one["before"], one["after"]) for one in changes]
+    assert len(changes) == len({one["shown"] for one in changes})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tbot_bot.domain.time import to_micros
 from tbot_bot.monitoring import log_book
 from tbot_bot.monitoring.log_book import REDACTED, LogBook, RotatingLines, redact
 from tests.unit.audit.parts import HandClock
@@ -55,6 +57,7 @@ def book(tmp_path: Path) -> Iterator[Book]:
         ({"strategy": ["open"]}, SYSTEM_ONLY),
         ({"exception": "Traceback"}, {"system", "error_tracebacks"}),
         ({"unresolved": True}, {"system", "unresolved_orders"}),
+        ({"state_change": True}, {"system", "state_changes"}),
         ({"unresolved": False}, SYSTEM_ONLY),
         (
             {"strategy": "close", "exception": "Traceback", "unresolved": True},
@@ -79,7 +82,7 @@ def test_the_logs_there_can_be(book: Book) -> None:
     book.book.attach(book.bot)
     assert {name: path.parent for name, path in book.book.paths().items()} == {
         "system": book.system,
-        **dict.fromkeys(("open", "mid", "close", "error_tracebacks", "unresolved_orders"), book.bot),
+        **dict.fromkeys(("open", "mid", "close", "error_tracebacks", "unresolved_orders", "state_changes"), book.bot),
     }
 
 
@@ -137,6 +140,26 @@ def test_a_log_starts_anew_and_keeps_nine(book: Book, monkeypatch: pytest.Monkey
     assert all(path.stat().st_size <= 200 for path in files)
     kept = [json.loads(line)["number"] for path in files[::-1] for line in path.read_text().splitlines()]
     assert kept == list(range(kept[0], 100))
+
+
+def test_changes_of_state_are_kept_by_the_day_for_more_than_a_week(tmp_path: Path) -> None:
+    clock, path = HandClock(), tmp_path / "state_changes.log"
+    for day in range(12):
+        lines = RotatingLines(path, daily=clock)
+        for number in range(3):
+            lines.append(json.dumps({"day": day, "number": number}))
+        if day % 4 == 0:  # a new process goes on with the day's file
+            lines.close()
+            os.utime(path, ns=(to_micros(clock.now()) * 1000,) * 2)
+            lines = RotatingLines(path, daily=clock)
+        clock.move(days=1)
+        lines.append(json.dumps({"day": day + 1, "number": "first"}))
+        lines.close()
+        os.utime(path, ns=(to_micros(clock.now()) * 1000,) * 2)
+    files = sorted(tmp_path.iterdir(), key=lambda one: int(one.suffix[1:]) if one.suffix != ".log" else 0)
+    assert len(files) == 10
+    found = [{json.loads(line)["day"] for line in one.read_text().splitlines()} for one in files]
+    assert found == [{day} for day in range(12, 2, -1)]
 
 
 def test_the_limits_are_those_that_are_documented() -> None:
