@@ -69,6 +69,27 @@ class ExitPreview(Message):
     result: str | None = Field(description="What that would add to the realised result, before fees.")
 
 
+class UnresolvedRow(Message):
+    """An order of which it is not known what became; times of the wall, UTC."""
+
+    order: OrderRow = Field(description="The order as it is on record.")
+    doubt: str = Field(description="unknown: sent, and no answer; lost: taken once, and now unknown to the broker.")
+    since: str = Field(description="When it came into doubt.")
+    asked: int = Field(description="How often the broker was asked after it and did not know it.")
+    asked_at: str | None = Field(description="When it was asked last; null if it was not yet.")
+
+
+class UnresolvedPage(Page):
+    items: list[UnresolvedRow] = Field(description="The orders in doubt, oldest first.")
+
+
+class SignOrder(Message):
+    """Accept that a lost order is lost. Nothing is booked by it."""
+
+    client_order_id: str = Field(max_length=100, description="Our id of the order.")
+    reason: str = Field(default="", max_length=500, description="Why; kept in the audit trail.")
+
+
 class OrderOutcome(Message):
     """The order after the act, and what follows."""
 

@@ -178,6 +178,7 @@ class BotStatus(Message):
     wins_ever: int | None = Field(description="Those of them that won.")
     trading_since: str | None = Field(description="Open of the first session in which it could trade, market time.")
     open_orders: int | None = Field(description="Orders that work at the broker.")
+    unresolved_orders: int | None = Field(default=None, description="Orders of which it is not known what became.")
     api_latency_ms: int | None = Field(description="Time of the last answer of the broker, in milliseconds.")
     alert_counts_session: dict[str, int] | None = Field(
         default=None, description="Alerts by level in this exchange session, or since the start if that was later."

@@ -155,6 +155,7 @@ _TABLE = (
     Verb("trades.no_trades", Permission.TRADES_VIEW, _LIVE, trades.AskNoTrades, trades.NoTradePage),
     Verb("trades.detail", Permission.TRADES_VIEW, _LIVE, trades.AskTrade, trades.TradeDetail),
     Verb("orders.open", Permission.TRADES_VIEW, _LIVE, Nothing, orders.OrderPage),
+    Verb("orders.unresolved", Permission.TRADES_VIEW, _LIVE, Nothing, orders.UnresolvedPage),
     Verb("logs.names", Permission.LOGS_VIEW, _LIVE, Nothing, logs.LogNames),
     Verb("logs.read", Permission.LOGS_VIEW, _LIVE, logs.AskLog, logs.LogPage),
     Verb("logs.errors", Permission.LOGS_VIEW, _LIVE, Nothing, logs.ErrorEntries),
@@ -186,6 +187,7 @@ _TABLE = (
     Verb("orders.exit", Permission.TRADING_CONTROL, _MAIN, orders.AskExit, orders.OrderOutcome, True),
     Verb("orders.cancel", Permission.TRADING_CONTROL, _MAIN, orders.AskOrder, orders.OrderOutcome, True),
     Verb("orders.reread", Permission.TRADING_CONTROL, _LIVE, orders.AskOrder, orders.OrderOutcome, True),
+    Verb("orders.sign", Permission.SYSTEM_RESET, _MAIN, orders.SignOrder, orders.OrderOutcome, True),
     # backups
     Verb("backups.list", Permission.BACKUPS_MANAGE, _LIVE | _ERROR, Nothing, backups.Backups),
     Verb("backups.verify", Permission.BACKUPS_MANAGE, _LIVE | _ERROR, backups.AskBackup, backups.Backup),

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable
 from datetime import date
+from functools import partial
 from typing import Any
 
 import structlog
@@ -26,6 +27,7 @@ from tbot_bot.control.market_view import MarketView
 from tbot_bot.domain.broker import Broker, BrokerError, BrokerUnavailableError
 from tbot_bot.domain.gate import GateConditions
 from tbot_bot.domain.market import Instrument
+from tbot_bot.domain.notices import NoticeKind
 from tbot_bot.domain.time import to_rfc3339
 from tbot_bot.domain.trades import Trade
 from tbot_bot.monitoring.log_book import LogBook
@@ -60,6 +62,7 @@ class Floor:
         self.database = LedgerDatabase.open(home.ledger_database(self.identity))
         self.ledger = Ledger(self.database, foundation.clock)
         self.orders = OrderService(self.database, conditions, foundation.clock)
+        self.orders.unresolved.told = partial(foundation.notices.tell, NoticeKind.UNRESOLVED_ORDER)
         self.records = self.orders.records
         self.kill_switch = KillSwitch(home.flags)
         self.view = MarketView()

@@ -329,7 +329,7 @@ class Runner:
         unsealer = Unsealer(self._foundation, self._requests)
         dashboard = DashboardVerbs(self._desk, self._metrics)
         logs = LogVerbs(self._foundation, self._log_book)
-        orders = OrderVerbs(lambda: self._audit, self._open_floor)
+        orders = OrderVerbs(lambda: self._audit, self._open_floor, self._clock)
         setup = SetupVerbs(self._foundation, self._lifecycle, self._provisioning, unsealer, self._requests)
         control = ControlVerbs(
             self._foundation, self._lifecycle, lambda: self._conductor, self._requests, self._all_findings

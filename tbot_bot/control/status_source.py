@@ -117,6 +117,7 @@ class StatusSource:
             cash=account.cash if account else None,
             open_positions=len(trades),
             open_orders=len(floor.records.open_orders()),
+            unresolved=len(floor.orders.unresolved.open()),
             max_trades=conductor.day.limits().max_trades,
             api=conductor.api.judgement,
             strategy=seen.strategy if seen.window is not Window.IDLE else None,

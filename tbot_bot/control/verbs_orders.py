@@ -6,28 +6,42 @@ from collections.abc import Callable
 
 from tbot_bot.api.errors import ApiError
 from tbot_bot.api.model import Nothing
-from tbot_bot.api.orders import AskExit, AskOrder, ExitPreview, OrderOutcome, OrderPage, OrderRow
+from tbot_bot.api.orders import (
+    AskExit,
+    AskOrder,
+    ExitPreview,
+    OrderOutcome,
+    OrderPage,
+    OrderRow,
+    SignOrder,
+    UnresolvedPage,
+    UnresolvedRow,
+)
 from tbot_bot.api.wire import text_or_none
 from tbot_bot.audit.trail import AuditTrail
 from tbot_bot.control.conductor import Conductor
+from tbot_bot.control.judge import require_reason, require_step_up
 from tbot_bot.control.system_api import Caller, Handler
 from tbot_bot.domain.accounts import FUNCTIONAL_CURRENCY
 from tbot_bot.domain.manual_exits import ExitWish, Refusal, judge_cancel
 from tbot_bot.domain.money import Price, Quantity, round_half_even
 from tbot_bot.domain.orders import OrderStatus, Side
-from tbot_bot.domain.time import to_rfc3339
+from tbot_bot.domain.time import Clock, to_rfc3339
 from tbot_bot.domain.trades import OrderRecord, Trade
+from tbot_bot.domain.unresolved import Doubt, UnresolvedOrder
 from tbot_bot.trading.manual_orders import ExitPlan, ManualOrderRefusedError
 
 _SIDES = {Side.BUY: "long", Side.SELL: "short"}
+_STILL_ASKED = "The broker is still asked after this order, and its answer settles it without a signature."
 _AMOUNT = "Type a number like 12 or 12.5."
 
 
 class OrderVerbs:
     """The handlers; `conductor` gives the bot once it is configured."""
 
-    def __init__(self, audit: Callable[[], AuditTrail], conductor: Callable[[], Conductor]) -> None:
+    def __init__(self, audit: Callable[[], AuditTrail], conductor: Callable[[], Conductor], clock: Clock) -> None:
         self._audit = audit
+        self._clock = clock
         self._conductor = conductor
 
     def handlers(self) -> dict[str, Handler]:
@@ -38,6 +52,8 @@ class OrderVerbs:
             "orders.exit": self._exit,
             "orders.cancel": self._cancel,
             "orders.reread": self._reread,
+            "orders.unresolved": self._unresolved,
+            "orders.sign": self._sign,
         }
 
     def _open(self, _caller: Caller, _nothing: Nothing) -> OrderPage:
@@ -77,6 +93,33 @@ class OrderVerbs:
     def _reread(self, caller: Caller, asked: AskOrder) -> OrderOutcome:
         record = self._do(caller, "orders.reread", asked, self._conductor().floor.manual.reread)
         return OrderOutcome(order=order_row(record), message=f"The broker was asked: the order is {_words(record)}.")
+
+    def _unresolved(self, _caller: Caller, _nothing: Nothing) -> UnresolvedPage:
+        return UnresolvedPage(items=[_in_doubt(one) for one in self._conductor().floor.orders.unresolved.open()])
+
+    def _sign(self, caller: Caller, asked: SignOrder) -> OrderOutcome:
+        require_reason(asked.reason)
+        require_step_up(caller.verdict, self._clock.now())
+        unresolved = self._conductor().floor.orders.unresolved
+        found = {one.record.order.client_order_id: one for one in unresolved.open()}.get(asked.client_order_id)
+        if found is None:
+            raise ApiError.of(
+                404, "not_in_doubt", "This order is not in doubt", asked.client_order_id, "Go back to the list."
+            )
+        if found.doubt is not Doubt.LOST:
+            raise ApiError.of(409, "still_asked", "Not yet", _STILL_ASKED, "Wait, or re-read it from the broker.")
+        with self._audit().act(
+            verb="orders.sign",
+            actor=caller.actor,
+            role=caller.verdict.role or "",
+            address=caller.address,
+            target=asked.client_order_id,
+            request_id=caller.request_id,
+        ) as act:
+            act.before = {"doubt": found.doubt.value, "asked": found.asked}
+            act.detail = {"reason": asked.reason}
+            unresolved.sign(found, actor=caller.actor, reason=asked.reason)
+        return OrderOutcome(order=order_row(found.record), message="The order was signed as lost. Nothing was booked.")
 
     def _do(self, caller: Caller, verb: str, asked: AskOrder, do: Callable[[OrderRecord], OrderRecord]) -> OrderRecord:
         conductor = self._conductor()
@@ -135,6 +178,16 @@ def order_row(record: OrderRecord) -> OrderRow:
 def _look_into(conductor: Conductor, record: OrderRecord) -> None:
     if record.order.status is OrderStatus.PENDING:
         conductor.books_behind(f"the outcome of order {record.order.client_order_id} is unknown")
+
+
+def _in_doubt(one: UnresolvedOrder) -> UnresolvedRow:
+    return UnresolvedRow(
+        order=order_row(one.record),
+        doubt=one.doubt,
+        since=to_rfc3339(one.since),
+        asked=one.asked,
+        asked_at=None if one.asked_at is None else to_rfc3339(one.asked_at),
+    )
 
 
 def _told(do: Callable[[], OrderRecord]) -> OrderRecord:

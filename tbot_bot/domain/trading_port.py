@@ -26,6 +26,7 @@ from tbot_bot.domain.trades import (
     SessionResult,
     Trade,
 )
+from tbot_bot.domain.unresolved import Doubt, UnresolvedOrder
 
 
 class OrderRows(Protocol):
@@ -113,6 +114,17 @@ class StrategyRows(Protocol):
     def no_trade_counts(self, day: date) -> Mapping[tuple[str, Stage], int]: ...
 
 
+class UnresolvedRows(Protocol):
+    """Orders in doubt, inside one transaction."""
+
+    def note(self, client_order_id: str, doubt: Doubt, at: datetime) -> None: ...
+    def asked(self, client_order_id: str, at: datetime) -> None: ...
+    def open(self) -> Sequence[UnresolvedOrder]: ...
+    def resolve(self, client_order_id: str, at: datetime, resolution: str, by: str) -> bool:
+        """Take an order out of doubt; False if it was not in doubt."""
+        ...
+
+
 class TradingUnit(Protocol):
     """What one transaction of the database offers to trading."""
 
@@ -126,6 +138,8 @@ class TradingUnit(Protocol):
     def results(self) -> ResultRows: ...
     @property
     def strategies(self) -> StrategyRows: ...
+    @property
+    def unresolved(self) -> UnresolvedRows: ...
 
 
 class TradingStore(Protocol):

@@ -19,6 +19,7 @@ from tbot_bot.api.status import (
     Summary,
     TieOut,
 )
+from tbot_bot.api.wording import counted
 from tbot_bot.domain.defense import Defense
 from tbot_bot.domain.lifecycle import State
 from tbot_bot.domain.market import Session
@@ -60,6 +61,7 @@ class BotFacts:
     cash: Money | None
     open_positions: int
     open_orders: int
+    unresolved: int
     max_trades: int
     api: Judgement
     strategy: str | None
@@ -103,7 +105,7 @@ def build_document(system: SystemFacts, bot: BotFacts) -> StatusDocument:
             api_reason=bot.api.reason,
             universe=bot.universe,
             compliance=Compliance.OK,
-            troubles=bot.troubles,
+            troubles=(*bot.troubles, *_in_doubt(bot.unresolved)),
         )
     )
     return StatusDocument(
@@ -123,6 +125,11 @@ def build_document(system: SystemFacts, bot: BotFacts) -> StatusDocument:
         ),
         bots=[_bot(system, bot)],
     )
+
+
+def _in_doubt(unresolved: int) -> tuple[str, ...]:
+    """The reason that orders in doubt give; none without one."""
+    return (f"Of {counted(unresolved, 'order')} it is not known what became of it.",) if unresolved else ()
 
 
 def _bot(system: SystemFacts, bot: BotFacts) -> BotStatus:
@@ -174,6 +181,7 @@ def _bot(system: SystemFacts, bot: BotFacts) -> BotStatus:
         wins_ever=bot.ever.wins,
         trading_since=_moment(bot.trading_since),
         open_orders=bot.open_orders,
+        unresolved_orders=bot.unresolved,
         api_latency_ms=bot.api.last_ms,
         api_p95_ms=bot.api.p95_ms,
         api_reason=bot.api.reason or None,

@@ -13,6 +13,7 @@ from tbot_bot.storage.ledger_store import SqlLedger
 from tbot_bot.storage.result_store import SqlResults
 from tbot_bot.storage.strategy_store import SqlStrategies
 from tbot_bot.storage.trading_store import SqlOrders, SqlTrades
+from tbot_bot.storage.unresolved_store import SqlUnresolved
 
 
 class SqlUnit:
@@ -24,6 +25,7 @@ class SqlUnit:
         self.trades = SqlTrades(connection)
         self.results = SqlResults(connection)
         self.strategies = SqlStrategies(connection)
+        self.unresolved = SqlUnresolved(connection)
 
 
 class LedgerDatabase:

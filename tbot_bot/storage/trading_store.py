@@ -102,14 +102,14 @@ class SqlOrders:
 
     def order(self, client_order_id: str) -> OrderRecord | None:
         row = self._connection.execute(_ORDER, {"id": client_order_id}).one_or_none()
-        return None if row is None else _order(row)
+        return None if row is None else order_of_row(row)
 
     def order_asked_by(self, request_id: str) -> OrderRecord | None:
         row = self._connection.execute(_ORDER_ASKED_BY, {"request_id": request_id}).one_or_none()
-        return None if row is None else _order(row)
+        return None if row is None else order_of_row(row)
 
     def legs(self, parent_client_order_id: str) -> Sequence[OrderRecord]:
-        return [_order(row) for row in self._connection.execute(_LEGS, {"parent": parent_client_order_id})]
+        return [order_of_row(row) for row in self._connection.execute(_LEGS, {"parent": parent_client_order_id})]
 
     def add_order(self, record: OrderRecord) -> None:
         order = record.order
@@ -132,7 +132,7 @@ class SqlOrders:
         self._connection.execute(_UPDATE_ORDER, _order_changes(record))
 
     def open_orders(self) -> Sequence[OrderRecord]:
-        return [_order(row) for row in self._connection.execute(_OPEN_ORDERS)]
+        return [order_of_row(row) for row in self._connection.execute(_OPEN_ORDERS)]
 
     def execution(self, execution_id: str) -> AppliedExecution | None:
         row = self._connection.execute(_EXECUTION, {"id": execution_id}).one_or_none()
@@ -295,7 +295,7 @@ def _request(facts: str) -> OrderRequest:
     return request_from_facts(json.loads(facts))
 
 
-def _order(row: Any) -> OrderRecord:
+def order_of_row(row: Any) -> OrderRecord:
     request = _request(row.request)
     order = Order(
         client_order_id=row.client_order_id,

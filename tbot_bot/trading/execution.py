@@ -104,7 +104,7 @@ class OrderRecipe:
             return Sending(SendStatus.REFUSED, Stage.ORDER, "broker", str(error))
         except BrokerUnavailableError as error:
             self._doubts[client_order_id] = _Doubt(intent.symbol, self._monotonic_s() + DOUBT_PAUSE_S)
-            log.warning("the outcome of an order is unknown", order=client_order_id, reason=str(error), unresolved=True)
+            log.warning("the outcome of an order is unknown", order=client_order_id, reason=str(error))
             self._runner.tell_submission(client_order_id)
             return Sending(SendStatus.UNKNOWN, Stage.ORDER, "broker", str(error))
         self._view.adopt(order)

@@ -143,7 +143,7 @@ class ManualOrders:
             self._orders.submission(name, refused=str(error))
             raise ManualOrderRefusedError(Refusal(str(error), "Nothing was sent. The trade is as it was.")) from error
         except BrokerUnavailableError as error:
-            log.warning("the outcome of an order is unknown", order=name, reason=str(error), unresolved=True)
+            log.warning("the broker gave no answer to an order", order=name, reason=str(error))
             self._orders.submission(name)
         else:
             self._orders.submission(name, order=order)

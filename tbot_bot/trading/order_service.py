@@ -18,7 +18,9 @@ from tbot_bot.domain.orders import Book, Execution, Order, OrderRole, OrderStatu
 from tbot_bot.domain.time import Clock, exchange_day, to_rfc3339
 from tbot_bot.domain.trades import AppliedExecution, IntentConflictError, OrderRecord, Trade, UnknownOrderError
 from tbot_bot.domain.trading_port import TradingStore, TradingUnit
+from tbot_bot.domain.unresolved import Doubt
 from tbot_bot.trading.trade_logger import TradeLogger
+from tbot_bot.trading.unresolved import UnresolvedOrders
 
 log = structlog.get_logger("trade_logger")
 _REPEATED = "the order is on record already; ask the broker after it and do not send it again"
@@ -38,6 +40,7 @@ class OrderService:
         self._clock = clock
         self._accepting = Lock()
         self.records = TradeLogger(store)
+        self.unresolved = UnresolvedOrders(store, clock)
 
     def accept(self, intent: OrderIntent) -> str | None:
         """Judge an order the bot wants to send and record it with the verdict, durably.
@@ -61,7 +64,7 @@ class OrderService:
         elif refused is not None:
             self.end_unsent(client_order_id, refused)
         else:
-            log.warning("the outcome of an order is unknown; the broker will be asked", order=client_order_id)
+            self.unresolved.note(client_order_id, Doubt.UNKNOWN)
 
     def order_changed(self, order: Order) -> OrderRecord | None:
         """Record the broker's word on an order; None, and a warning, if it is not one of ours."""
@@ -92,6 +95,7 @@ class OrderService:
     def end_lost(self, client_order_id: str, reason: str) -> None:
         """Record that the broker no longer knows an order it had taken. Raises UnknownOrderError."""
         self._end(client_order_id, OrderStatus.CANCELLED, reason)
+        self.unresolved.note(client_order_id, Doubt.LOST)
 
     def facts(self) -> GateFacts:
         """What an order is judged by now."""

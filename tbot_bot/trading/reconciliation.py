@@ -10,15 +10,18 @@ from typing import Protocol
 
 from tbot_bot.domain.broker import Broker, BrokerUnavailableError
 from tbot_bot.domain.money import Money, Quantity
-from tbot_bot.domain.orders import Book, Execution, Order, OrderStatus
+from tbot_bot.domain.orders import Book, Execution, Order, OrderRole, OrderStatus
 from tbot_bot.domain.positions import FillError
 from tbot_bot.domain.reconcile import TieOut, TieRow, compare
 from tbot_bot.domain.time import Clock, exchange_day, to_rfc3339
 from tbot_bot.domain.trades import AppliedExecution, ExecutionConflictError, OrderRecord, Outcome, Reconciliation
+from tbot_bot.domain.unresolved import Doubt
 from tbot_bot.trading.order_service import OrderService
 
 #: A recorded order may still be on its way for this long; after that "the broker never got it" is final.
 SUBMIT_GRACE = timedelta(seconds=15)
+#: An order that the broker does not know this long after it was recorded is one in doubt.
+ON_ITS_WAY = timedelta(seconds=2)
 #: Fills may come in while figures are read; then they are read again, this many times in all.
 _READINGS = 3
 
@@ -203,6 +206,9 @@ def _settle_unknown(record: OrderRecord, orders: OrderService, now: datetime, fo
         found.lost.append(client_order_id)
     elif now - record.recorded_at < SUBMIT_GRACE:
         found.unsettled.append(record)
+        if now - record.recorded_at >= ON_ITS_WAY and record.role in (OrderRole.ENTRY, OrderRole.EXIT):  # legs follow
+            orders.unresolved.note(client_order_id, Doubt.UNKNOWN)
+            orders.unresolved.asked(client_order_id)
     else:
         orders.end_unsent(client_order_id, "the order never reached the broker")
         found.never_sent.append(client_order_id)

@@ -5,11 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from flask import Blueprint, Response, flash, redirect, render_template, request
+from pydantic import Field
 from werkzeug.wrappers import Response as AnyResponse
 
 from tbot_bot.api.errors import Problem
 from tbot_bot.api.lifecycle import Phase
-from tbot_bot.api.orders import AskExit, AskOrder, ExitPreview, OrderOutcome, OrderPage, OrderRow
+from tbot_bot.api.orders import (
+    AskExit,
+    AskOrder,
+    ExitPreview,
+    OrderOutcome,
+    OrderPage,
+    OrderRow,
+    SignOrder,
+    UnresolvedPage,
+)
 from tbot_bot.api.permissions import Permission
 from tbot_bot.domain.time import to_rfc3339
 from tbot_web.support import order_view
@@ -17,6 +27,7 @@ from tbot_web.support.openapi import documented
 from tbot_web.support.page import WATCH, Page
 from tbot_web.support.runner_client import idempotency_key, new_request_id, runner
 from tbot_web.support.security_users import needs
+from tbot_web.support.step_up import prove_again
 from tbot_web.support.utils_web import Answer, attempt, failed_panel, json_answer, message_of, now, silence
 
 PAGE = Page(
@@ -34,16 +45,23 @@ PAGE = Page(
 blueprint = Blueprint("orders", __name__)
 
 
+class SignBody(SignOrder):
+    """The signature and the password that proves the person again."""
+
+    password: str = Field(default="", description="The person's password.")
+
+
 @blueprint.get("/")
 def show() -> Answer:
     """The panel."""
     as_of = to_rfc3339(now())
-    working = attempt(_working)
-    if (silent := silence(working)) is not None:
+    working, doubtful = attempt(_working), attempt(_unresolved)
+    if (silent := silence(working, doubtful)) is not None:
         return failed_panel(PAGE, silent)
     return render_template(
-        "orders.html", page=PAGE, as_of=as_of, working=working, view=order_view, request_id=new_request_id()
-    )
+        "orders.html", page=PAGE, as_of=as_of, working=working, doubtful=doubtful, view=order_view,
+        request_id=new_request_id(),
+    )  # fmt: skip
 
 
 @blueprint.get("/exit/<trade_id>")
@@ -88,6 +106,41 @@ def reread(order_id: str) -> Answer | AnyResponse:
         lambda: _act("orders.reread", AskOrder(client_order_id=order_id), _request_id()),
         lambda refused: failed_panel(PAGE, refused),
     )
+
+
+@blueprint.get("/sign/<order_id>")
+@needs(Permission.SYSTEM_RESET)
+def ask_sign(order_id: str) -> Answer:
+    """What signing a lost order means."""
+    return _sign_question(order_id, None)
+
+
+@blueprint.post("/sign/<order_id>")
+@needs(Permission.SYSTEM_RESET)
+def carry_out_sign(order_id: str) -> Answer | AnyResponse:
+    """Sign it."""
+    asked = SignOrder(client_order_id=order_id, reason=request.form.get("reason", "").strip()[:500])
+    return _carried_out(
+        lambda: _sign(asked, request.form.get("password", ""), _request_id()),
+        lambda refused: _sign_question(order_id, refused),
+    )
+
+
+@blueprint.get("/api/unresolved")
+@documented("The orders of which it is not known what became, oldest first.", answer=UnresolvedPage)
+def unresolved_rows() -> Response:
+    """The orders in doubt."""
+    return json_answer(_unresolved())
+
+
+@blueprint.post("/api/sign")
+@documented("Sign a lost order as lost; nothing is booked by it.", answer=OrderOutcome, body=SignBody, repeatable=True)
+@needs(Permission.SYSTEM_RESET)
+def sign_one() -> Response:
+    """Sign a lost order."""
+    sent = message_of(SignBody, request.get_json())
+    asked = SignOrder.model_validate(sent.model_dump(exclude={"password"}))
+    return json_answer(_sign(asked, sent.password, idempotency_key()))
 
 
 @blueprint.get("/api")
@@ -169,6 +222,29 @@ def _cancel_question(order_id: str, refused: Problem | None) -> Answer:
     return page, refused.status if refused else 200
 
 
+def _sign_question(order_id: str, refused: Problem | None) -> Answer:
+    found = attempt(_unresolved)
+    if isinstance(found, Problem):
+        return failed_panel(PAGE, found)
+    row = next((one for one in found.items if one.order.client_order_id == order_id), None)
+    page = render_template(
+        "order_sign.html", page=PAGE, row=row, order_id=order_id, refused=refused, view=order_view,
+        request_id=new_request_id(),
+    )  # fmt: skip
+    return page, refused.status if refused else 200
+
+
+def _sign(asked: SignOrder, password: str, request_id: str) -> OrderOutcome:
+    if password:
+        prove_again(password)
+    return _act("orders.sign", asked, request_id)
+
+
+def _unresolved() -> UnresolvedPage:
+    found: UnresolvedPage = runner().call("orders.unresolved")
+    return found
+
+
 def _wish(trade_id: str, sent: Mapping[str, str]) -> AskExit:
     at_limit = sent.get("type") == "limit"
     return AskExit(
@@ -202,6 +278,6 @@ def _exit(asked: AskExit, request_id: str) -> OrderOutcome:
     return _act("orders.exit", asked, request_id)
 
 
-def _act(verb: str, asked: AskExit | AskOrder, request_id: str) -> OrderOutcome:
+def _act(verb: str, asked: AskExit | AskOrder | SignOrder, request_id: str) -> OrderOutcome:
     done: OrderOutcome = runner().call(verb, asked, request_id=request_id)
     return done

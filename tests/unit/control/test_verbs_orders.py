@@ -15,7 +15,7 @@ from tbot_bot.control.system_api import Handler
 from tbot_bot.control.verbs_orders import OrderVerbs
 from tbot_bot.domain.audit import AuditPhase
 from tbot_bot.domain.lifecycle import State
-from tests.unit.control.backstage import call
+from tests.unit.control.backstage import PASSWORD, call
 from tests.unit.control.stage import Stage, stage
 from tests.unit.trading.desk import exit_intent
 
@@ -29,7 +29,9 @@ class Hand:
     def __init__(self, made: Stage) -> None:
         self.stage = made
         foundation = made.backstage.foundation
-        self.handlers: Mapping[str, Handler] = OrderVerbs(lambda: foundation.audit, lambda: made.conductor).handlers()
+        self.handlers: Mapping[str, Handler] = OrderVerbs(
+            lambda: foundation.audit, lambda: made.conductor, made.clock
+        ).handlers()
         made.trade()
         made.enter("AAA", "100", bracket=True)
 
@@ -157,3 +159,28 @@ def test_reading_again_says_how_the_order_is(hand: Hand) -> None:
     )
     assert hand.held() == ["60"]
     assert hand.stage.lifecycle.state is State.TRADING
+
+
+def test_a_lost_order_is_signed_with_reason_and_password(hand: Hand) -> None:
+    hand.ask("orders.reread", client_order_id=TARGET)
+    hand.stage.line.forgotten.add(TARGET)
+    hand.ask("orders.reread", client_order_id=TARGET)
+    (row,) = hand.ask("orders.unresolved").items
+    assert (row.order.client_order_id, row.doubt) == (TARGET, "lost")
+    assert hand.refused("orders.sign", client_order_id=TARGET)[0] == 422
+    assert hand.refused("orders.sign", client_order_id=TARGET, reason="called them")[0] == 403
+    backstage = hand.stage.backstage
+    session = backstage.sign_in()
+    session = backstage.foundation.sessions.step_up(session, PASSWORD).session_id
+    caller = backstage.caller(session)
+    done = call(hand.handlers, "orders.sign", caller, client_order_id=TARGET, reason="called them")
+    assert done.message == "The order was signed as lost. Nothing was booked."
+    assert hand.ask("orders.unresolved").items == []
+    with pytest.raises(ApiError) as error:
+        call(hand.handlers, "orders.sign", caller, client_order_id=TARGET, reason="again")
+    assert error.value.problem.code == "not_in_doubt"
+    hand.stage.line.submissions = ["lost"]
+    hand.ask("orders.exit", trade_id=TRADE)
+    with pytest.raises(ApiError) as error:
+        call(hand.handlers, "orders.sign", caller, client_order_id=EXIT, reason="too early")
+    assert error.value.problem.code == "still_asked"

@@ -62,7 +62,7 @@ def test_every_link_within_the_page_leads_somewhere(admin: Browser) -> None:
                 "post_notifications_test_all",
                 *(f"post_backups_{name}" for name in ("make_one", "restore_one", "purge_all")),
                 *(f"post_users_{name}" for name in ("invite_one", "reset_one")),
-                *(f"post_orders_{name}" for name in ("exit_one", "cancel_one", "reread_one")),
+                *(f"post_orders_{name}" for name in ("exit_one", "cancel_one", "reread_one", "sign_one")),
             },
         ),
         ("holdings_balance", {"get_status_document"}),

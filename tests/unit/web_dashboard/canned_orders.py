@@ -25,6 +25,19 @@ def working() -> list[orders.OrderRow]:
     return [order(), order("take_profit"), order("exit", type="market", limit_price=None, status="pending")]
 
 
+def unresolved() -> list[orders.UnresolvedRow]:
+    """An exit without an answer, and a target that the broker lost."""
+    since = "2026-11-22T14:02:08Z"
+    return [
+        orders.UnresolvedRow(
+            order=order("exit", status="pending"), doubt="unknown", since=since, asked=2, asked_at=since
+        ),
+        orders.UnresolvedRow(
+            order=order("take_profit", status="cancelled"), doubt="lost", since=since, asked=0, asked_at=None
+        ),
+    ]
+
+
 def exit_preview(asked: orders.AskExit) -> orders.ExitPreview:
     """What an exit of 24 would do."""
     too_much = asked.quantity == "25"
@@ -51,4 +64,6 @@ def answers() -> dict[str, Any]:
         "orders.exit": done,
         "orders.cancel": done,
         "orders.reread": done,
+        "orders.sign": done,
+        "orders.unresolved": lambda *_: orders.UnresolvedPage(items=unresolved()),
     }

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from tbot_bot.api.errors import ApiError
-from tbot_bot.api.orders import AskExit, AskOrder, OrderPage
+from tbot_bot.api.orders import AskExit, AskOrder, OrderPage, SignOrder, UnresolvedPage
 from tbot_bot.api.permissions import Role
 from tests.unit.web.canned import CannedRunner
 from tests.unit.web.conftest import Served
@@ -25,7 +25,9 @@ def sent(runner: CannedRunner, verb: str) -> object:
 
 def test_the_page_lists_what_works_with_what_may_be_done(admin: Browser) -> None:
     page = admin.get("/orders/").text
-    assert page.count("Re-read</button>") == 3
+    assert page.count("Re-read</button>") == 5
+    assert "2 orders in doubt" in page
+    assert page.count("Sign…</a>") == 1  # only the lost one
     assert page.count("Cancel…</a>") == 2  # the stop stays
     assert "protective stop" in page
     assert "no word yet" in page
@@ -116,12 +118,26 @@ def test_cancel_and_re_read(admin: Browser, runner: CannedRunner) -> None:
     assert "The broker did not answer" in admin.get(question).text
 
 
+def test_a_lost_order_is_signed_with_reason_and_password(admin: Browser, runner: CannedRunner) -> None:
+    question = f"/orders/sign/{TARGET}"
+    assert "Nothing is booked, and no position changes." in admin.get(question).text
+    assert admin.send(question, {"reason": "seen with the broker"}, seen_on=question).status_code == 303
+    assert sent(runner, "orders.sign") == SignOrder(client_order_id=TARGET, reason="seen with the broker")
+    wrong = {"reason": "seen", "password": "not mine"}
+    assert admin.send(question, wrong, seen_on=question).status_code == 409
+    assert "It is not in doubt" in admin.get("/orders/sign/S-gone-SPY-20101122-1-T").text
+    runner.special["orders.unresolved"] = ApiError.of(500, "internal", "Something went wrong")
+    assert "Something went wrong" in admin.get(question).text
+
+
 def test_no_order_and_no_answer(admin: Browser, runner: CannedRunner) -> None:
     runner.special["orders.open"] = ApiError.of(503, "runner_unreachable", "The control process is not answering")
     assert "is not answering" in admin.get("/orders/").text
     runner.special["orders.open"] = ApiError.of(500, "internal", "Something went wrong")
     assert "Something went wrong" in admin.get("/orders/").text
     runner.special["orders.open"] = lambda *_: OrderPage(items=[])
+    runner.special["orders.unresolved"] = lambda *_: UnresolvedPage(items=[])
+    assert "Nothing is in doubt" in admin.get("/orders/").text
     assert "No order works" in admin.get("/orders/").text
 
 
@@ -141,3 +157,5 @@ def test_programs_do_the_same(admin: Browser, runner: CannedRunner) -> None:
     assert runner.calls[-1][1].request_id == "exit-0001"
     assert post("cancel", {"client_order_id": TARGET})["order"]
     assert post("reread", {"client_order_id": TARGET})["order"]
+    assert post("sign", {"client_order_id": TARGET, "reason": "lost"})["order"]
+    assert [one["doubt"] for one in admin.poll("/orders/api/unresolved").json()["items"]] == ["unknown", "lost"]
