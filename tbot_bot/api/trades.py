@@ -105,3 +105,30 @@ class TradeDetail(Message):
     trade: TradeRow = Field(description="The trade.")
     fills: list[FillRow] = Field(description="Its executions, oldest first.")
     postings: list[PostingRow] = Field(description="The ledger's postings of them, in order.")
+
+
+class BarRow(Message):
+    """One minute of trading."""
+
+    at: str = Field(description="Begin of the minute, market time.")
+    open: str = Field(description="First price.")
+    high: str = Field(description="Highest price.")
+    low: str = Field(description="Lowest price.")
+    close: str = Field(description="Last price.")
+    volume: str = Field(description="Units traded.")
+
+
+class StopMove(Message):
+    """A price of the protective stop, from a moment on."""
+
+    at: str = Field(description="From when on it stood there, market time.")
+    price: str = Field(description="Where it stood.")
+
+
+class TradeBars(Message):
+    """The session of a trade as the broker has it, in minutes, and where the trade's stop stood."""
+
+    trade_id: str = Field(description="Id of the trade.")
+    symbol: str = Field(description="What was traded.")
+    bars: list[BarRow] = Field(description="The minutes of its session so far, oldest first.")
+    stops: list[StopMove] = Field(description="Its protective stop: where it began, and each move; empty without one.")

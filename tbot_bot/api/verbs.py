@@ -154,6 +154,7 @@ _TABLE = (
     Verb("trades.closed", Permission.TRADES_VIEW, _LIVE, trades.AskTrades, trades.TradePage),
     Verb("trades.no_trades", Permission.TRADES_VIEW, _LIVE, trades.AskNoTrades, trades.NoTradePage),
     Verb("trades.detail", Permission.TRADES_VIEW, _LIVE, trades.AskTrade, trades.TradeDetail),
+    Verb("trades.bars", Permission.TRADES_VIEW, _LIVE, trades.AskTrade, trades.TradeBars),
     Verb("orders.open", Permission.TRADES_VIEW, _LIVE, Nothing, orders.OrderPage),
     Verb("orders.unresolved", Permission.TRADES_VIEW, _LIVE, Nothing, orders.UnresolvedPage),
     Verb("logs.names", Permission.LOGS_VIEW, _LIVE, Nothing, logs.LogNames),

@@ -26,6 +26,7 @@ from tbot_bot.api.trades import (
     NoTradePage,
     NoTradeRow,
     PostingRow,
+    TradeBars,
     TradeDetail,
     TradePage,
     TradeRow,
@@ -34,6 +35,7 @@ from tbot_bot.api.wire import text_or_none
 from tbot_bot.control.conductor import Conductor
 from tbot_bot.control.status_source import StatusSource
 from tbot_bot.control.system_api import Caller, Handler
+from tbot_bot.control.trade_plot import trade_bars
 from tbot_bot.control.trading_day import trade_unrealised
 from tbot_bot.domain.money import Price
 from tbot_bot.domain.orders import Side
@@ -66,6 +68,7 @@ class DashboardVerbs:
             "trades.closed": self._closed,
             "trades.no_trades": self._no_trades,
             "trades.detail": self._detail,
+            "trades.bars": self._bars,
             "metrics.text": self._metrics_text,
         }
 
@@ -138,9 +141,7 @@ class DashboardVerbs:
 
     def _detail(self, _caller: Caller, asked: AskTrade) -> TradeDetail:
         conductor, _ = self._desk()
-        trade = conductor.floor.records.trade(asked.trade_id)
-        if trade is None:
-            raise ApiError.of(404, "no_such_trade", "There is no such trade", asked.trade_id, "Go back to the list.")
+        trade = _trade(conductor, asked.trade_id)
         reports = _reports(conductor)
         return TradeDetail(
             trade=_rows([trade], conductor, conductor.floor.view.seen.marks)[0],
@@ -171,12 +172,23 @@ class DashboardVerbs:
             ],
         )
 
+    def _bars(self, _caller: Caller, asked: AskTrade) -> TradeBars:
+        conductor, _ = self._desk()
+        return trade_bars(conductor, _trade(conductor, asked.trade_id))
+
     def _metrics_text(self, _caller: Caller, _nothing: Message) -> MetricsText:
         return MetricsText(text=generate_latest(self._metrics).decode())
 
 
 def _reports(conductor: Conductor) -> TradeReports:
     return TradeReports(conductor.floor.database.engine)
+
+
+def _trade(conductor: Conductor, trade_id: str) -> Trade:
+    trade = conductor.floor.records.trade(trade_id)
+    if trade is None:
+        raise ApiError.of(404, "no_such_trade", "There is no such trade", trade_id, "Go back to the list.")
+    return trade
 
 
 def _cursor(text: str | None) -> int | None:

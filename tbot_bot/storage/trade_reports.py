@@ -89,6 +89,19 @@ class TradeReports:
                     found[trade_id] = Price(units)
         return found
 
+    def stop_moves(self, trade_id: str) -> list[tuple[datetime, Price]]:
+        """Return each move of a trade's protective stops: from when on, and where to, oldest first."""
+        query = text(
+            "SELECT stop_move.at_us, stop_move.price FROM trade_order entry"
+            " JOIN trade_order leg ON leg.parent = entry.client_order_id"
+            " JOIN stop_move ON stop_move.client_order_id = leg.client_order_id"
+            " WHERE entry.trade_id = :trade AND entry.role = 'entry' AND leg.role = 'stop_loss'"
+            " ORDER BY stop_move.number"
+        )
+        with self._reader.connect() as connection:
+            rows = connection.execute(query, {"trade": trade_id}).all()
+        return [(from_micros(row.at_us), Price(row.price)) for row in rows]
+
     def fills(self, trade_id: str) -> list[Fill]:
         """Return the executions of a trade, oldest first."""
         query = text(

@@ -13,13 +13,14 @@ from pydantic import Field
 from tbot_bot.api.errors import Problem
 from tbot_bot.api.lifecycle import Phase
 from tbot_bot.api.permissions import Permission
-from tbot_bot.api.trades import AskNoTrades, AskTrade, AskTrades, NoTradePage, TradeDetail, TradePage
+from tbot_bot.api.trades import AskNoTrades, AskTrade, AskTrades, NoTradePage, TradeBars, TradeDetail, TradePage
 from tbot_bot.domain.time import to_rfc3339
 from tbot_web.support import trade_view
 from tbot_web.support.openapi import documented
 from tbot_web.support.page import WATCH, Page
 from tbot_web.support.requests import one_of, refused_filter, whole_number
 from tbot_web.support.runner_client import runner
+from tbot_web.support.trade_plot import trade_plot
 from tbot_web.support.utils_web import Answer, attempt, csv_response, failed_panel, json_answer, now, silence
 
 PAGE = Page(
@@ -165,18 +166,29 @@ def one(trade_id: str) -> Response:
     return json_answer(_detail(trade_id))
 
 
+@blueprint.get("/api/<trade_id>/bars")
+@documented("The minutes of a trade's session, and where its stop stood.", answer=TradeBars, address=AskTrade)
+def minutes(trade_id: str) -> Response:
+    """The minutes of its session as the broker has them, and where its stop stood."""
+    return json_answer(_bars(trade_id))
+
+
 @blueprint.get("/<trade_id>")
 def detail(trade_id: str) -> Answer:
-    """One trade and the proof of its figures."""
+    """One trade, the prices around it, and the proof of its figures; with `view=session` the prices of all its day."""
     found = attempt(lambda: _detail(trade_id))
     if isinstance(found, Problem):
         return failed_panel(PAGE, found)
+    whole = request.args.get("view") == "session"
+    is_kept = found.trade.closed_at is not None and "X-Poll" in request.headers  # its prices are on the page already
     return render_template(
         "trade.html",
         page=PAGE,
         detail=found,
         trade_view=trade_view,
         transactions=trade_view.transactions(found.postings),
+        whole=whole,
+        plot=None if is_kept else attempt(lambda: trade_plot(found, _bars(trade_id), whole=whole)),
     )
 
 
@@ -201,6 +213,11 @@ def _not_made(chosen: Filter, limit: int, cursor: str | None) -> NoTradePage:
 
 def _detail(trade_id: str) -> TradeDetail:
     found: TradeDetail = runner().call("trades.detail", AskTrade(trade_id=trade_id))
+    return found
+
+
+def _bars(trade_id: str) -> TradeBars:
+    found: TradeBars = runner().call("trades.bars", AskTrade(trade_id=trade_id))
     return found
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -17,6 +19,7 @@ from tbot_bot.control.verbs_dashboard import DashboardVerbs
 from tbot_bot.domain.lifecycle import State
 from tbot_bot.domain.money import Money, Price, total
 from tbot_bot.domain.orders import Book, OrderRole, client_order_id
+from tbot_bot.domain.time import from_rfc3339, to_rfc3339
 from tbot_bot.monitoring.error_handler import ErrorHandler
 from tests.unit.control.backstage import call
 from tests.unit.control.stage import Stage
@@ -195,3 +198,51 @@ def test_the_strategies_part_counts_its_own_trades(dashboard: Dashboard) -> None
     assert Money.of(first.expectancy or "0") * 2 == Money.of(first.realised_pnl or "0")
     assert first.average_r is None  # these had no stop, so nothing says what they risked
     assert second.expectancy_ever is None
+
+
+# the prices around a trade
+
+
+def test_the_minutes_of_a_trades_session_are_the_brokers(dashboard: Dashboard) -> None:
+    stage = dashboard.stage
+    dashboard.trade_day("AAA")
+    trade_id = dashboard.ask("trades.closed").items[0].trade_id
+    found = dashboard.ask("trades.bars", trade_id=trade_id)
+    now = stage.line.inner.clock().now
+    assert (found.symbol, found.stops) == ("AAA", [])
+    assert [from_rfc3339(bar.at) for bar in found.bars] == [
+        bar.start_at for bar in stage.line.inner.bars("AAA", FRIDAY.open_at, now)
+    ]
+    assert found.bars[0].open == "100"
+    assert dashboard.refused("trades.bars", trade_id="T-1") == (404, "no_such_trade")
+
+
+def test_where_a_stop_stood_is_told(dashboard: Dashboard) -> None:
+    stage = dashboard.stage
+    stage.trade()
+    stage.enter("AAA", bracket=True)
+    (trade,) = stage.floor.records.open_trades()
+    (leg,) = [one for one in stage.floor.records.open_orders() if one.role is OrderRole.STOP_LOSS]
+    for minutes, price in ((1, "91"), (2, "91"), (3, "92.5")):
+        at = FRIDAY.open_at + timedelta(minutes=10 + minutes)
+        stage.floor.orders.order_changed(replace(leg.order, stop_price=Price.of(price), updated_at=at))
+    stops = dashboard.ask("trades.bars", trade_id=trade.trade_id).stops
+    assert [(stop.price, stop.at) for stop in stops] == [
+        ("90", to_rfc3339(trade.opened_at)),
+        ("91", "2013-10-04T13:41:00Z"),
+        ("92.5", "2013-10-04T13:43:00Z"),
+    ]
+
+
+def test_without_the_brokers_answer_there_is_no_plot(dashboard: Dashboard) -> None:
+    stage = dashboard.stage
+    dashboard.trade_day("AAA")
+    trade_id = dashboard.ask("trades.closed").items[0].trade_id
+    stage.line.down = True
+    assert dashboard.refused("trades.bars", trade_id=trade_id) == (503, "broker_unanswered")
+    stage.clock.move(seconds=40)
+    stage.conductor.api.look()
+    stage.line.down = False
+    calls = stage.line.calls
+    assert dashboard.refused("trades.bars", trade_id=trade_id) == (503, "broker_unanswered")
+    assert stage.line.calls == calls

@@ -11,7 +11,7 @@ from tbot_bot.api import control, logs, status, trades
 from tbot_bot.api.control import Act
 from tbot_bot.api.errors import ApiError
 from tbot_bot.api.status import ApiHealth, BotStatus, CacheStatus, Compliance, Severity, StatusDocument, Summary
-from tbot_bot.domain.time import to_rfc3339
+from tbot_bot.domain.time import from_rfc3339, to_rfc3339
 from tests.unit.web_dashboard import canned_audit, canned_backups, canned_notifications, canned_orders, canned_people
 
 MARKET_TIME = datetime(2010, 11, 22, 15, 2, 11, tzinfo=UTC)
@@ -129,6 +129,24 @@ def detail() -> trades.TradeDetail:
         for event, txn, account, name, value, quantity in [(e, t, a, n, v, q) for t, e, a, n, v, q in legs]
     ]  # fmt: skip
     return trades.TradeDetail(trade=closed, fills=fills, postings=postings)
+
+
+def bars() -> trades.TradeBars:
+    """An hour and a half around `detail`, with a stop that moved once."""
+    opened = from_rfc3339(trade(8).opened_at)
+    rows = []
+    for number in range(-45, 66):
+        middle = Decimal("167.27") + Decimal(number % 17 - 8) / 100 + Decimal(max(0, number)) / 40
+        close = middle + Decimal("0.05") * (1 if number % 2 else -1)
+        rows.append(
+            trades.BarRow(
+                at=to_rfc3339(opened + timedelta(minutes=number)), open=str(middle), high=str(middle + Decimal("0.09")),
+                low=str(middle - Decimal("0.11")), close=str(close), volume="1200",
+            )
+        )  # fmt: skip
+    moved = to_rfc3339(opened + timedelta(minutes=9, seconds=20))
+    stops = [trades.StopMove(at=to_rfc3339(opened), price="166.8"), trades.StopMove(at=moved, price="167.1")]
+    return trades.TradeBars(trade_id="T-20101119-0008", symbol="SPY", bars=rows, stops=stops)
 
 
 def equity(points: int = 200) -> status.EquitySeries:
@@ -296,6 +314,7 @@ def answers() -> Answers:
             "trades.closed": page,
             "trades.no_trades": lambda _caller, asked: no_trades(asked),
             "trades.detail": lambda *_: detail(),
+            "trades.bars": lambda *_: bars(),
             "logs.names": lambda *_: LOG_NAMES,
             "logs.errors": lambda *_: LOG_ERRORS,
             "logs.read": lambda _caller, asked: log_page(asked, lines),
