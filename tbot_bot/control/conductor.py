@@ -20,6 +20,7 @@ from tbot_bot.control.announcements import Announcements
 from tbot_bot.control.api_watch import ApiWatch
 from tbot_bot.control.break_signing import sign
 from tbot_bot.control.defense_keeper import DefenseKeeper
+from tbot_bot.control.disk_trouble import KillInTrouble
 from tbot_bot.control.floor import Floor
 from tbot_bot.control.foundation import Foundation
 from tbot_bot.control.kill_latch import KillLatch
@@ -73,6 +74,7 @@ class Conductor:
         self._lock = threading.RLock()
         self.floor = Floor(foundation, log_book, self.conditions, self)
         self.kill = KillLatch(self.floor.kill_switch, self._record, self._clock, lambda: lifecycle.state)
+        self.in_trouble = KillInTrouble(self.kill, self.floor, foundation.clock)
         self.notices = foundation.notices
         self.announce = Announcements(self.notices)
         self.defense = DefenseKeeper(foundation, log_book, self.floor, self._defense_changed)

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from tbot_bot.domain.lifecycle import State
+from tbot_bot.domain.lifecycle import TRANSITIONS, State
 from tbot_bot.domain.time import Clock
 from tbot_bot.storage.control_store import ControlStore
 from tbot_bot.trading.kill_switch import KillSwitch, KillSwitchError
@@ -42,6 +42,13 @@ class KillLatch:
         except KillSwitchError as error:
             log.exception("the kill switch cannot be read", why=str(error))
             return None
+
+    @property
+    def is_due(self) -> bool:
+        """Whether a kill stands and what is open has still to be closed; in the error state nothing is."""
+        state = self._state()
+        can_close = state is State.EMERGENCY or State.EMERGENCY in TRANSITIONS[state]
+        return can_close and self.triggered() is True and not self.is_over
 
     def end(self) -> None:
         """Record that what was open has been dealt with; the hold before a reset begins."""

@@ -29,6 +29,7 @@ from tbot_bot.control.clock import WallClock
 from tbot_bot.control.conductor import Conductor
 from tbot_bot.control.configured_routes import open_postman
 from tbot_bot.control.damage import LEDGER, HomeDamagedError, Inspection
+from tbot_bot.control.disk_trouble import DISK_TROUBLE
 from tbot_bot.control.exit_codes import START_AGAIN, UNHELPABLE
 from tbot_bot.control.flags import PROVISION, START, STOP, Flag, FlagFolder
 from tbot_bot.control.foundation import Foundation
@@ -74,8 +75,6 @@ HEAL_EVERY_S = 1.0
 PASSWORD_COST = 12
 _LAST_ERROR = "last_error"
 _NOTHING_TO_KEEP = SETTING_UP - {State.REGISTRATION} | {State.ERROR, State.SHUTDOWN_TRIGGERED, State.SHUTDOWN}
-#: A full or failing disk: nothing was acknowledged, and it may be over at the next turn.
-DISK_TROUBLE = (OSError, OperationalError, AuditUnavailableError)
 
 
 class Runner:
@@ -224,7 +223,8 @@ class Runner:
         if self._provisioning.is_due:
             self._provisioning.advance()
         elif self._conductor is not None:
-            self._conductor.tick()
+            with self._conductor.in_trouble.beside():
+                self._conductor.tick()
 
     def _look_after(self) -> None:
         now_s = time.monotonic()

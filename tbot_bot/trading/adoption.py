@@ -5,6 +5,7 @@ Their fills are then booked once, by the broker's execution ids, when they are p
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from tbot_bot.domain.broker import Broker
@@ -23,8 +24,28 @@ def adopt(broker: Broker, orders: OrderService, clock: Clock) -> tuple[str, ...]
 
     Raises BrokerUnavailableError; what was taken back until then stays.
     """
+    return _adopt(broker, orders, clock, _unknown(broker, orders), WHY)
+
+
+def adopt_exits(
+    broker: Broker, orders: OrderService, clock: Clock, external: Iterable[Order], why: str
+) -> tuple[str, ...]:
+    """Put on record the exits that a kill sent while nothing could be recorded; return their ids.
+
+    They are among the `external` orders of a pull or have fills in quarantine, and their entries are on record; nothing
+    else is taken for one. Their fills are booked when they are read again. Raises BrokerUnavailableError.
+    """
+    ids = [order.client_order_id for order in external]
+    ids += [applied.execution.client_order_id for applied in orders.records.quarantine()]
+    exits = [one for one in dict.fromkeys(ids) if book_of(one) is Book.STRATEGY and role_of(one) is OrderRole.EXIT]
+    known = orders.records.order
+    ours = [one for one in exits if known(one) is None and known(f"{one.rpartition('-')[0]}-E") is not None]
+    return _adopt(broker, orders, clock, ours, why)
+
+
+def _adopt(broker: Broker, orders: OrderService, clock: Clock, names: Sequence[str], why: str) -> tuple[str, ...]:
     adopted = []
-    for client_order_id in _unknown(broker, orders):
+    for client_order_id in names:
         order = broker.order(client_order_id)
         if order is not None and order.parent_client_order_id and role_of(client_order_id) in _LEGS:
             order = broker.order(order.parent_client_order_id)  # legs come with their entry
@@ -35,7 +56,7 @@ def adopt(broker: Broker, orders: OrderService, clock: Clock) -> tuple[str, ...]
         joins = order.parent_client_order_id  # an exit of a bracket; its entry was taken back before
         request = replace(_request(order, book), bracket=tuple(_request(leg, book) for leg in legs), joins=joins)
         strategy = order.client_order_id.split("-")[1]
-        orders.records.record_intent(request, strategy=strategy, at=order.updated_at, recorded_at=clock.now(), why=WHY)
+        orders.records.record_intent(request, strategy=strategy, at=order.updated_at, recorded_at=clock.now(), why=why)
         for each in (order, *legs):
             orders.order_changed(each)
             adopted.append(each.client_order_id)

@@ -21,6 +21,7 @@ from tbot_bot.domain.orders import Book, Order, OrderRole, OrderStatus, OrderTyp
 from tbot_bot.domain.reconcile import CASH, TieOut
 from tbot_bot.domain.time import Clock, to_rfc3339
 from tbot_bot.domain.trades import Trade
+from tbot_bot.trading.adoption import adopt_exits
 from tbot_bot.trading.order_service import OrderService
 from tbot_bot.trading.preview import position_line
 from tbot_bot.trading.reconciliation import LedgerFigures, PullReport, pull, tie_out
@@ -226,6 +227,8 @@ class Closing:
         pulled = pull(self._broker, self._orders, self._clock, after_sequence=after_sequence)
         if pulled.failure is not None:
             raise BrokerUnavailableError(pulled.failure)
+        if adopt_exits(self._broker, self._orders, self._clock, pulled.external, self.kind):
+            return self._pull(after_sequence=0)
         return pulled
 
     def _found_more(self) -> bool:

@@ -4,14 +4,24 @@ from __future__ import annotations
 
 import os
 import shutil
+import sqlite3
 import subprocess
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from tests.integration.conftest import SPEED
-from tests.integration.evidence import assert_audit_is_whole, assert_books_are_sound, booked, ledger_rows, states
+from tests.integration.conftest import SPEED, HomeMaker
+from tests.integration.evidence import (
+    IDENTITY,
+    assert_audit_is_whole,
+    assert_books_are_sound,
+    booked,
+    ledger_rows,
+    states,
+    venue_rows,
+)
 from tests.integration.homes import (
     TRADING,
     copy_of,
@@ -58,8 +68,36 @@ def entries_sent(home: RunningHome) -> int:
     return int(ledger_rows(home.home, "SELECT count(*) FROM trade_order WHERE role = 'entry'")[0][0])
 
 
-def test_trading_on_a_disk_that_fills_up(small_disk: Path, template_base: Path) -> None:
+def elsewhere(folder: Path, place: Path) -> None:
+    """Let a folder of the home lie on another disk: a broker keeps its books there."""
+    shutil.move(folder, place)
+    folder.symlink_to(place)
+
+
+def held_at_market(home: RunningHome) -> list[str]:
+    """Symbols in which the market has a position."""
+    query = "SELECT symbol FROM executions GROUP BY 1 HAVING sum(CASE side WHEN 'buy' THEN 1 ELSE -1 END * quantity)"
+    return [row[0] for row in venue_rows(home.home, query)]
+
+
+def test_a_kill_while_someone_else_holds_the_ledger_closes_at_the_market(new_home: HomeMaker) -> None:
+    home = new_home()
+    with running(home):
+        start_trading(home)
+        with_positions(home)
+        with closing(sqlite3.connect(home.home.ledger_database(IDENTITY), timeout=30)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            (home.home.flags / "kill_armed").rename(home.home.flags / "control_kill.flag")
+            wait_for(lambda: not held_at_market(home), 60, lambda: f"{held_at_market(home)} {home.said()[-2000:]}")
+            other.rollback()
+        wait_for(lambda: home.state() == "stopped", 60, lambda: f"{states(home.home)[-3:]} {home.said()[-2000:]}")
+    assert_books_are_sound(home.home)
+    assert_audit_is_whole(home.home)
+
+
+def test_trading_on_a_disk_that_fills_up(small_disk: Path, tmp_path: Path, template_base: Path) -> None:
     home = copy_of(set_up_home(template_base, {"SIM_SPEED": SPEED}), small_disk / "home")
+    elsewhere(home.home.venue, tmp_path / "venue")
     with running(home):
         start_trading(home)
         with_positions(home)
@@ -77,6 +115,8 @@ def test_trading_on_a_disk_that_fills_up(small_disk: Path, template_base: Path) 
         wait_for(lambda: home.ask("control.state")["kill_triggered"], 10)
         assert not home.ask("control.state")["kill_armed"]
         entries = entries_sent(home)
+        wait_for(lambda: not held_at_market(home), 40, lambda: f"{held_at_market(home)} {home.said()[-2000:]}")
+        assert home.state() != "stopped"  # it is closed, and not booked yet
 
         filler.unlink()
         wait_for(lambda: home.state() == "stopped", 60, lambda: f"{states(home.home)[-3:]} {home.said()[-2000:]}")
