@@ -6,6 +6,7 @@ Price * Price is an error     Money * Decimal  -> Money       Money / Money    -
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import ROUND_HALF_EVEN, Context, Decimal, InvalidOperation
@@ -14,6 +15,8 @@ from typing import ClassVar, Self, final, overload
 _CONTEXT = Context(prec=60, rounding=ROUND_HALF_EVEN)
 #: SQLite and PostgreSQL store units as signed 64-bit integers.
 UNITS_MAX = 2**63 - 1
+#: Text as almost all amounts are written: its digits are the units, and need no Decimal.
+_PLAIN = re.compile(r"(-?\d{1,19})(?:\.(\d{1,9}))?", re.ASCII)
 
 
 class AmountError(ValueError):
@@ -54,6 +57,9 @@ class _Scaled:
     @classmethod
     def of(cls, value: str | int | Decimal) -> Self:
         """Build from text, an integer or a Decimal, rounding half-even to the scale."""
+        plain = _PLAIN.fullmatch(value) if isinstance(value, str) else None
+        if plain is not None and len(decimals := plain[2] or "") <= cls.SCALE:
+            return cls(int(plain[1] + decimals.ljust(cls.SCALE, "0")))
         number = round_half_even(to_decimal(value), cls.SCALE)
         return cls(int(number.scaleb(cls.SCALE, _CONTEXT)))
 

@@ -98,3 +98,12 @@ def test_impossible_weights_are_refused(weights):
 @given(units)
 def test_text_is_lossless(number):
     assert Money.of(str(Money(number))) == Money(number)
+
+
+@settings(deadline=None)
+@given(st.from_regex(r"-?[0-9]{1,9}(\.[0-9]{1,12})?", fullmatch=True), st.sampled_from([Money, Price, Quantity]))
+def test_text_means_what_its_decimal_means(text, kind):
+    amount = kind.of(text)
+    assert amount == kind.of(Decimal(text))
+    assert Decimal(str(amount)) == amount.decimal
+    assert "E" not in str(amount)
