@@ -124,7 +124,8 @@ class TellExecution(Message):
 class TellMarket(Message):
     """Heartbeat, about each market minute or wall second: market time, session, window, marks by symbol.
 
-    Of the broker: whether it answers, what became of the calls since the last heartbeat, and when its newest bar ended.
+    Of the broker: whether it answers, what became of the calls since the last heartbeat, and when its newest bar ended;
+    `missing_minutes` of the session came without a bar.
     """
 
     kind: Literal["market"] = "market"
@@ -142,6 +143,7 @@ class TellMarket(Message):
     answers_ms: list[int] = Field(default_factory=list)
     unanswered: int = 0
     newest_bar_at: str | None = None
+    missing_minutes: int = 0
 
 
 class TellSession(Message):

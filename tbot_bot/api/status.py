@@ -77,6 +77,16 @@ class TieOut(Message):
     signed_reason: str | None = Field(default=None, description="Why.")
 
 
+class ConditionShown(Message):
+    """Something about the market, the account or the data that is not as it should be."""
+
+    name: str = Field(description="Its name.")
+    sentence: str = Field(description="What was found.")
+    since: str = Field(description="Since when it stands, UTC.")
+    next_step: str = Field(description="What to do about it.")
+    blocks_entries: bool = Field(description="Whether no entry is made meanwhile.")
+
+
 class StrategyStatus(Message):
     """One strategy's part."""
 
@@ -200,6 +210,9 @@ class BotStatus(Message):
     holdings_note: str = Field(description="What stands in the way of holdings, where something does.")
     tied_out_at: str | None = Field(description="When broker, books and ledger were last compared, UTC.")
     tied_out: bool | None = Field(description="Whether they agreed.")
+    conditions: list[ConditionShown] = Field(
+        default_factory=list, description="What is not as it should be, what blocks entries first."
+    )
     tie_out: TieOut | None = Field(default=None, description="What the newest comparison found.")
     trial_balance_ok: bool | None = Field(description="Whether all postings of the ledger sum to zero.")
     generation: int = Field(description="Number of the present generation of keys and secrets.")

@@ -177,6 +177,7 @@ class RunnerLink:
         broker_error: str | None,
         calls: Calls,
         newest_bar_at: datetime | None,
+        missing_minutes: int,
     ) -> None:
         """Say what time it is in the market and how the broker is; not waited for."""
         self._send(
@@ -195,6 +196,7 @@ class RunnerLink:
                 answers_ms=list(calls.answers_ms),
                 unanswered=calls.unanswered,
                 newest_bar_at=None if newest_bar_at is None else to_rfc3339(newest_bar_at),
+                missing_minutes=missing_minutes,
             )
         )
 

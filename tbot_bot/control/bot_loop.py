@@ -275,6 +275,7 @@ class BotLoop:
             broker_error=self._trouble,
             calls=self._broker.take(),
             newest_bar_at=self._newest_bar_at,
+            missing_minutes=self._router.missing_minutes,
         )
 
     def _catch_up(self) -> None:

@@ -16,9 +16,11 @@ import structlog
 from tbot_bot.api.bot_protocol import Halt, Pause, Run, TellMarket, TellSession
 from tbot_bot.api.control import ClosingReport
 from tbot_bot.api.status import ApiHealth
+from tbot_bot.control.account_view import AccountView
 from tbot_bot.control.announcements import Announcements
 from tbot_bot.control.api_watch import ApiWatch
 from tbot_bot.control.break_signing import sign
+from tbot_bot.control.condition_keeper import ConditionKeeper
 from tbot_bot.control.defense_keeper import DefenseKeeper
 from tbot_bot.control.disk_trouble import KillInTrouble
 from tbot_bot.control.floor import Floor
@@ -81,6 +83,8 @@ class Conductor:
         self.day = TradingDay(self.floor, foundation.clock, self._trip, lambda: self.defense.factor)
         limits = Limits.of(self.floor.settings)
         self.api = ApiWatch(limits, foundation.clock, self.floor.probe, self._api_changed)
+        self.account = AccountView(self.floor, self._clock, lambda: self.api.is_down)
+        self.input = ConditionKeeper(self.floor, self.account, self._clock, self._tell_pause)
         self.closing: Closing | None = None
         self._last_closing: ClosingReport | None = None
         self.boot: BootReport | None = None
@@ -116,7 +120,8 @@ class Conductor:
 
     def paused_because(self) -> str | None:
         """Why no new entry is made; None when entries are allowed."""
-        return self.break_found or self.api.down_because() or self._record.fact(_PAUSED)
+        blocked = self.break_found or self.api.down_because() or self.input.blocking()
+        return blocked or self._record.fact(_PAUSED)
 
     def is_broken(self) -> bool:
         """Whether broker, books and ledger disagree, and nobody signed for it."""
@@ -241,6 +246,7 @@ class Conductor:
         state = self._lifecycle.state
         with self._lock:
             health, running = self.api.judgement.health, state in RUNNING
+            self.input.look(self.report, self.day.limits(), self.day.float_in_force(self.floor.view.seen))
             self.defense.look(self.day.figures, api=health, broken=self.is_broken(), running=running)
             if self.kill_triggered() and State.EMERGENCY in TRANSITIONS[state] and not self.kill.is_over:
                 self._begin_closing(State.EMERGENCY, self._kill_reason or "kill switch pulled", "kill switch")
@@ -429,6 +435,7 @@ class Conductor:
     def market(self, told: TellMarket) -> None:
         """A minute or a second has passed in the market."""
         self.api.hear(told)
+        self.input.hear(told)
         seen = self.floor.view.take(told)
         with self._lock:
             self.day.minute(seen)

@@ -7,7 +7,7 @@ import json
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import date
 from functools import partial
 from typing import Any
@@ -255,7 +255,21 @@ class Floor:
         return {f"{day.isoformat()}/{strategy}/{symbol}": number for (strategy, symbol), number in found.items()}
 
     def instruments(self) -> dict[str, Instrument]:
-        """What can be traded, asked of the broker once."""
+        """What can be traded, asked of the broker once a session."""
         if not self._instruments:
             self._instruments = {one.symbol: one for one in self.broker.instruments()}
         return self._instruments
+
+    @property
+    def known_instruments(self) -> Mapping[str, Instrument]:
+        """What could be traded when the broker was asked last; empty before that."""
+        return self._instruments
+
+    def refresh_instruments(self) -> None:
+        """Ask the broker again what can be traded; what it said before stands if it gives no answer."""
+        try:
+            found = {one.symbol: one for one in self.broker.instruments()}
+        except BrokerError as error:
+            log.warning("what can be traded could not be read again", why=str(error))
+            return
+        self._instruments = found or self._instruments

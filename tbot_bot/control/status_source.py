@@ -4,28 +4,28 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
 
 import structlog
 
-from tbot_bot.api.status import CacheStatus, StatusDocument
+from tbot_bot.api.status import CacheStatus, ConditionShown, StatusDocument
 from tbot_bot.config.files import write_atomically
 from tbot_bot.control.break_signing import tie_out_status
+from tbot_bot.control.condition_keeper import Standing
 from tbot_bot.control.conductor import Conductor
 from tbot_bot.control.foundation import Foundation
 from tbot_bot.control.lifecycle import Lifecycle
 from tbot_bot.control.strategy_status import strategy_statuses
-from tbot_bot.domain.broker import BrokerError
+from tbot_bot.domain.conditions import ConditionName
 from tbot_bot.domain.intents import Window
-from tbot_bot.domain.orders import BrokerAccount
+from tbot_bot.domain.time import to_rfc3339
 from tbot_bot.monitoring.error_handler import ErrorHandler
 from tbot_bot.monitoring.state_changes import StateChanges
 from tbot_bot.monitoring.status_bot import BotFacts, SystemFacts, build_document
 from tbot_bot.trading.float_bot import deployed, float_deviation_pct
 
 log = structlog.get_logger("status")
-#: Equity and cash are asked of the broker at most this often.
-ACCOUNT_EVERY = timedelta(seconds=2)
+#: Conditions that a person should see to; a closed market is none of them.
+_TROUBLES = frozenset(ConditionName) - {ConditionName.MARKET_CLOSED}
 
 
 class StatusSource:
@@ -49,8 +49,6 @@ class StatusSource:
         self._clock = foundation.clock
         self._started_at = foundation.clock.now()
         self._path = foundation.home.status_document(conductor.floor.identity)
-        self._account: BrokerAccount | None = None
-        self._account_at: datetime | None = None
         self._lock = threading.Lock()
         self._document: StatusDocument | None = None
 
@@ -80,9 +78,9 @@ class StatusSource:
             alert_counts=self._errors.counts(),
             session_alerts=self._errors.session_counts(session.day if session else None),
         )
-        return build_document(system, self._bot(now))
+        return build_document(system, self._bot())
 
-    def _bot(self, now: datetime) -> BotFacts:
+    def _bot(self) -> BotFacts:
         conductor, floor = self._conductor, self._conductor.floor
         seen = floor.view.seen
         figures = conductor.day.figures(seen)
@@ -92,7 +90,7 @@ class StatusSource:
         sessions = floor.records.session_results(1)
         today = floor.records.results(figures.day).result if figures.day else (sessions[0].result if sessions else None)
         last = floor.records.last_reconciliation()
-        account = self._account_now(now)
+        account = conductor.account.now()
         chosen = floor.configuration
         return BotFacts(
             name=str(floor.identity),
@@ -132,6 +130,7 @@ class StatusSource:
             tie_out=tie_out_status(conductor.report, last),
             trial_balance_ok=floor.ledger.trial_balance().balanced,
             universe=CacheStatus.UP_TO_DATE if floor.kind.market_is_simulated else CacheStatus.UNKNOWN,
+            conditions=[_shown(one) for one in conductor.input.found],
             troubles=self._troubles(),
         )
 
@@ -141,16 +140,16 @@ class StatusSource:
         if conductor.boot is not None and not conductor.boot.may_trade:
             found += list(conductor.boot.sentences)
         found += self._beside()
+        found += [one.condition.sentence for one in conductor.input.found if one.condition.name in _TROUBLES]
         return tuple(dict.fromkeys(found))
 
-    def _account_now(self, now: datetime) -> BrokerAccount | None:
-        if not self._conductor.floor.broker_is_up or self._conductor.api.is_down:
-            return None
-        if self._account_at is None or now - self._account_at >= ACCOUNT_EVERY:
-            self._account_at = now
-            try:
-                self._account = self._conductor.floor.broker.account()
-            except BrokerError as error:
-                self._account = None
-                log.warning("equity is unknown: the broker did not answer", why=str(error))
-        return self._account
+
+def _shown(standing: Standing) -> ConditionShown:
+    condition = standing.condition
+    return ConditionShown(
+        name=condition.name,
+        sentence=condition.sentence,
+        since=to_rfc3339(standing.since),
+        next_step=condition.next_step,
+        blocks_entries=condition.blocks,
+    )

@@ -174,11 +174,15 @@ class BrokerPosition:
 
 @dataclass(frozen=True, slots=True)
 class BrokerAccount:
-    """Cash and worth as the broker reports them; `equity` is cash plus positions at their marks."""
+    """Cash and worth as the broker reports them; `equity` is cash plus positions at their marks.
+
+    `restricted` is why the broker lets the account do less than usual; None if it does not.
+    """
 
     cash: Money
     equity: Money
     buying_power: Money
+    restricted: str | None = None
 
 
 _ROLE_LETTER = {OrderRole.ENTRY: "E", OrderRole.STOP_LOSS: "S", OrderRole.TAKE_PROFIT: "T", OrderRole.EXIT: "X"}

@@ -12,6 +12,7 @@ from tbot_bot.api.status import (
     BotStatus,
     CacheStatus,
     Compliance,
+    ConditionShown,
     ErrorEvent,
     Severity,
     StatusDocument,
@@ -76,6 +77,7 @@ class BotFacts:
     tie_out: TieOut | None
     trial_balance_ok: bool | None
     universe: CacheStatus
+    conditions: Sequence[ConditionShown]
     troubles: tuple[str, ...]
 
 
@@ -199,6 +201,7 @@ def _bot(system: SystemFacts, bot: BotFacts) -> BotStatus:
         tied_out_at=_moment(bot.tied_out_at),
         tied_out=bot.tied_out,
         tie_out=bot.tie_out,
+        conditions=list(bot.conditions),
         trial_balance_ok=bot.trial_balance_ok,
         generation=system.generation,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from tbot_bot.domain.candidates import Candidate, CandidateRules, Drop, drop_of
@@ -14,6 +14,8 @@ from tbot_bot.domain.market import Bar, Instrument, Session
 from tbot_bot.domain.money import Price, Quantity
 from tbot_bot.domain.open_trades import OpenTrade
 from tbot_bot.strategies.base import Context, Features, Strategy, StrategyParameters
+
+MINUTE = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,7 @@ class StrategyRouter:
         self._seats = [_Seat(strategy, parameters[strategy.name]) for strategy in strategies]
         self._rules = rules
         self._traded: dict[str, _Traded] = {}
+        self._minutes: set[datetime] = set()
         self._instruments: dict[str, Instrument] = {}
         self._fresh: dict[str, Bar] = {}
         self._last: dict[str, Bar] = {}
@@ -87,6 +90,14 @@ class StrategyRouter:
             seat.features = {}
         self._reasons = {}
         self._traded = {}
+        self._minutes = set()
+
+    @property
+    def missing_minutes(self) -> int:
+        """How many minutes of this session before the newest came without a bar of any symbol."""
+        if self.session is None or not self._minutes:
+            return 0
+        return (max(self._minutes) - self.session.open_at) // MINUTE + 1 - len(self._minutes)
 
     def learn(self, bar: Bar) -> bool:
         """Take in a bar of this session without deciding on it; False for one already known or of another time."""
@@ -97,6 +108,7 @@ class StrategyRouter:
         if not session.open_at <= bar.start_at < session.close_at:
             return False
         self._judge(bar)
+        self._minutes.add(bar.start_at)
         for seat in self._seats:
             if bar.symbol not in seat.features:
                 seat.features[bar.symbol] = seat.strategy.features(session, seat.params)

@@ -28,7 +28,7 @@ def _account(venue: Venue, _arguments: Arguments) -> Any:
 
 
 def _instruments(venue: Venue, _arguments: Arguments) -> Any:
-    return encode(list(venue.market.instruments.values()))
+    return encode(venue.market.listed())
 
 
 def _positions(venue: Venue, _arguments: Arguments) -> Any:

@@ -21,7 +21,7 @@ from tbot_bot.domain.broker import (
     SessionClosed,
     SessionOpened,
 )
-from tbot_bot.domain.market import Bar, MarketClock, Quote, Session
+from tbot_bot.domain.market import Bar, Instrument, MarketClock, Quote, Session
 from tbot_bot.domain.money import Money, Price, Quantity
 from tbot_bot.domain.orders import BrokerAccount, BrokerPosition, Execution, Order, OrderRequest, OrderStatus, Side
 from tbot_bot.venue.account import LEVERAGE, Account, reach
@@ -102,7 +102,12 @@ class Market:
         """Return cash, equity and what is left of twice the equity."""
         equity = self._account.equity(self._mark)
         reached = reach(self._account, self._plain_orders(), self._tape.mark)
-        return BrokerAccount(self._account.cash, equity, max(equity * LEVERAGE - reached, Money.zero()))
+        free = max(equity * LEVERAGE - reached, Money.zero())
+        return BrokerAccount(self._account.cash, equity, free, self.faults.restriction(self.now))
+
+    def listed(self) -> list[Instrument]:
+        """Return what can be traded."""
+        return [one for symbol, one in self.instruments.items() if not self.faults.is_delisted(symbol)]
 
     def positions(self) -> list[BrokerPosition]:
         """Return the non-zero positions by symbol."""
@@ -193,12 +198,14 @@ class Market:
         if tick_number == 0:
             if minute:
                 bars = self._tape.bars_of_minute(session, minute - 1)
-                self._events += [BarClosed(bar.bar) for bar in bars.values()]
+                left = [bar.bar for bar in bars.values() if not self.faults.is_delisted(bar.bar.symbol)]
+                self._events += [BarClosed(bar) for bar in left]
             self._taken = {}
             if self.now == session.close_at:
                 self._close(session)
                 return
             if minute == 0:
+                self.faults.begin_session(self.instruments, self.now)
                 self._events.append(SessionOpened(session))
             self.faults.begin_minute(self.instruments, self.now)
         for execution in self.faults.take_busts(self.now):
@@ -286,8 +293,15 @@ class Market:
         halt = self.faults.halt(request.symbol, self.now)
         if halt is not None and halt.reason is not None:
             return halt.reason
+        restricted = self.faults.restriction(self.now)
+        if restricted is not None and not self._closes(request):
+            return f"the account is restricted: {restricted}"
         fault = self.faults.due(FaultKind.REFUSAL, self.now, symbol=request.symbol)
         return None if fault is None else fault.reason
+
+    def _closes(self, request: OrderRequest) -> bool:
+        held = self._account.positions.get(request.symbol, Quantity.zero())
+        return held.sign * request.side.sign < 0 and request.quantity <= abs(held)
 
     def _is_traded(self, symbol: str, bars: dict[str, FeedBar]) -> bool:
         return symbol in bars and self.faults.halt(symbol, self.now) is None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from hashlib import blake2b
 
@@ -23,6 +23,10 @@ class FaultKind(StrEnum):
     #: At the market. An opportunity is a minute of a symbol; it is not traded for `seconds`. Orders rest meanwhile, or
     #: are refused if there is a `reason`.
     HALT = "halt"
+    #: An opportunity is the open of a session for a symbol; it is never traded, listed or taken again.
+    DELISTING = "delisting"
+    #: An opportunity is a minute; for `seconds` the account may only close, for `reason`.
+    RESTRICTION = "restriction"
     #: A submission is refused for `reason`.
     REFUSAL = "refusal"
     #: An order that could fill gets an eighth of what it wants, a share at least.
@@ -98,9 +102,17 @@ class Scenario:
 CALM = Scenario(0, ())
 
 
+#: Whose halts are those of the whole account, and how long the halt of a symbol lasts that was delisted.
+ACCOUNT = ""
+FOREVER = datetime.max.replace(tzinfo=UTC)
+
+
 @dataclass(frozen=True, slots=True)
 class Halt:
-    """A symbol is not traded until then; orders in it are refused if there is a reason."""
+    """A symbol is not traded until then; orders in it are refused if there is a reason.
+
+    A delisting is one without an end, a restriction one of the account, which concerns what does not close.
+    """
 
     symbol: str
     until: datetime
@@ -152,12 +164,31 @@ class Faults:
         halt = self._halts.get(symbol)
         return halt if halt is not None and now < halt.until else None
 
+    def is_delisted(self, symbol: str) -> bool:
+        """Whether `symbol` left this market."""
+        halt = self._halts.get(symbol)
+        return halt is not None and halt.until == FOREVER
+
+    def restriction(self, now: datetime) -> str | None:
+        """Return why the account may only close now; None if it may do as usual."""
+        halt = self.halt(ACCOUNT, now)
+        return None if halt is None else halt.reason
+
+    def begin_session(self, symbols: Iterable[str], now: datetime) -> None:
+        """Let a session begin: symbols may have left the market overnight."""
+        for symbol in symbols:
+            if self.due(FaultKind.DELISTING, now, symbol=symbol) is not None:
+                self._halts[symbol] = Halt(symbol, FOREVER, f"{symbol} is no longer listed")
+
     def begin_minute(self, symbols: Iterable[str], now: datetime) -> None:
         """Let a minute begin: halts that are over are forgotten, others may begin."""
         self._halts = {symbol: halt for symbol, halt in self._halts.items() if now < halt.until}
+        restriction = self.due(FaultKind.RESTRICTION, now)
+        if restriction is not None:
+            self._halts[ACCOUNT] = Halt(ACCOUNT, now + restriction.delay, restriction.reason)
         for symbol in symbols:
             fault = self.due(FaultKind.HALT, now, symbol=symbol)
-            if fault is not None:
+            if fault is not None and not self.is_delisted(symbol):
                 self._halts[symbol] = Halt(symbol, now + fault.delay, fault.reason)
 
     def filled(self, execution: Execution) -> None:
@@ -212,6 +243,6 @@ def _error(fault: Fault) -> str | None:
         return "opportunities are counted from 1"
     if fault.seconds < 0 and fault.kind is not FaultKind.CLOCK_SKEW:
         return "only a clock goes backwards"
-    if fault.kind is FaultKind.REFUSAL and not fault.reason:
-        return "a refusal has a reason"
+    if fault.kind in (FaultKind.REFUSAL, FaultKind.RESTRICTION) and not fault.reason:
+        return f"a {fault.kind} has a reason"
     return None

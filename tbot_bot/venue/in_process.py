@@ -53,7 +53,7 @@ class InProcessBroker:
         return self._call("account", (), self._venue.market.account)
 
     def instruments(self) -> Sequence[Instrument]:
-        return self._call("instruments", (), lambda: tuple(self._venue.market.instruments.values()))
+        return self._call("instruments", (), lambda: tuple(self._venue.market.listed()))
 
     def positions(self) -> Sequence[BrokerPosition]:
         return self._call("positions", (), self._venue.market.positions)

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import count
 from pathlib import Path
@@ -32,6 +33,7 @@ from tbot_bot.domain.broker import Executed
 from tbot_bot.domain.intents import OrderIntent
 from tbot_bot.domain.lifecycle import State
 from tbot_bot.domain.market import Session
+from tbot_bot.domain.orders import Book
 from tbot_bot.domain.time import to_rfc3339
 from tbot_bot.monitoring.log_book import LogBook
 from tests.unit.control.backstage import Backstage, furnished, wait_until
@@ -197,6 +199,11 @@ class Stage:
         """Leave, be filled, and report it."""
         self._trade(exit_intent(symbol, "sell", quantity, number=number))
         assert symbol not in {trade.symbol for trade in self.floor.records.open_trades()}
+
+    def hold(self, symbol: str, quantity: str, *, side: str = "buy", number: int = 1) -> None:
+        """Trade in the holdings book until filled and booked."""
+        made = entry_intent(symbol, side, quantity, number=number, bracket=False)
+        self._trade(replace(made, book=Book.HOLDINGS, strategy="core"))
 
     def _trade(self, intent: OrderIntent) -> None:
         assert self.bot.ask(AskIntent, intent=intent_to_wire(intent)).refused is None

@@ -9,7 +9,15 @@ from typing import Any
 
 import pytest
 
-from tbot_bot.api.status import ApiHealth, CacheStatus, ErrorEvent, StatusDocument, StrategyStatus, TieOut
+from tbot_bot.api.status import (
+    ApiHealth,
+    CacheStatus,
+    ConditionShown,
+    ErrorEvent,
+    StatusDocument,
+    StrategyStatus,
+    TieOut,
+)
 from tbot_bot.domain.defense import Cause, Defense
 from tbot_bot.domain.lifecycle import State
 from tbot_bot.domain.market import Session
@@ -123,6 +131,7 @@ KNOWN = BotFacts(
     tie_out=TieOut(at="2026-03-02T09:00:00Z", verified=True, clean=True, sentences=[], differences=[]),
     trial_balance_ok=True,
     universe=CacheStatus.UP_TO_DATE,
+    conditions=(),
     troubles=(),
 )
 DEFENDED = Defense({Cause.LOSS: "60 % of the daily loss limit is used"}, NOW, MARKET)
@@ -288,6 +297,9 @@ def test_every_fact_is_shown() -> None:
         "unresolved": 1,
         "max_trades": 11,
         "market_note": "the replay is over",
+        "conditions": [
+            ConditionShown(name="split", sentence="s", since="t", next_step="n", blocks_entries=False),
+        ],
         "troubles": ("broker and books disagree",),
     }
     base = written(KNOWN)

@@ -147,3 +147,13 @@ def test_what_is_open_in_a_symbol_that_is_left_out_is_still_closed() -> None:
     router = make_router(rules=replace(RULES, blocked=frozenset({"SPY"})))
     feed(router, bars("SPY", quiet_range()))
     assert [type(wish) for _, wish in router.decide(minute(240), [held()], {})] == [Exit]
+
+
+def test_minutes_without_any_bar_are_counted_for_one_session() -> None:
+    router = make_router()
+    assert router.missing_minutes == 0
+    history = bars("SPY", quiet_range())
+    feed(router, [history[0], history[1], history[4]])
+    assert router.missing_minutes == 2
+    router.begin_session(NEXT)
+    assert router.missing_minutes == 0

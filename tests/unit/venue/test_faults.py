@@ -4,7 +4,14 @@ from datetime import timedelta
 
 import pytest
 
-from tbot_bot.domain.broker import BrokerUnavailableError, Executed, GapDetected, OrderChanged, OrderRefusedError
+from tbot_bot.domain.broker import (
+    BarClosed,
+    BrokerUnavailableError,
+    Executed,
+    GapDetected,
+    OrderChanged,
+    OrderRefusedError,
+)
 from tbot_bot.domain.orders import OrderStatus
 from tbot_bot.venue.core import Market
 from tbot_bot.venue.faults import Fault, FaultKind, Faults, Scenario, scenario_errors
@@ -76,6 +83,7 @@ def test_chance_is_decided_by_the_seed_and_goes_on_after_a_restart():
         (Fault(FaultKind.HALT, nth=0), "counted from 1"),
         (Fault(FaultKind.LATENCY, seconds=-1), "only a clock"),
         (Fault(FaultKind.REFUSAL), "has a reason"),
+        (Fault(FaultKind.RESTRICTION), "has a reason"),
     ],
 )
 def test_a_scenario_that_makes_no_sense(fault, words):
@@ -104,6 +112,44 @@ def test_orders_are_refused_in_a_halt_with_a_reason():
     assert broker.order("S-a-1") is None
     broker.advance_to(minute(1))
     broker.submit(buy("S-a-1", 10))
+
+
+def test_a_restricted_account_may_close_and_nothing_else():
+    broker = opened(Fault(FaultKind.RESTRICTION, nth=3, seconds=120, reason="day trading"))
+    assert broker.account().restricted is None
+    broker.submit(buy("c1", 10))
+    broker.venue.advance_to(minute(2))
+    assert broker.account().restricted == "day trading"
+    for opening in (buy("c2", 1), sell("c3", 11), sell("c4", 1, symbol="XYZ")):
+        with pytest.raises(OrderRefusedError):
+            broker.submit(opening)
+    broker.submit(sell("c5", 10))
+    broker.venue.advance_to(minute(3))
+    assert broker.positions() == []
+    broker.venue.advance_to(minute(4))
+    assert broker.account().restricted is None
+    broker.submit(buy("c6", 1))
+
+
+def test_a_symbol_that_was_delisted_is_gone_also_after_a_restart(tmp_path):
+    first, second = sessions(2, 30)
+    gone = SyntheticFeed(5, sessions(2, 30)).instruments[0].symbol
+    scenario = Scenario(1, (Fault(FaultKind.DELISTING, symbol=gone, start_at=second.open_at),))
+    for moment in (first.open_at, second.open_at, second.open_at + timedelta(minutes=2)):
+        journal = Journal(tmp_path / "venue.db", {}, CASH)
+        at_market = Market(SyntheticFeed(5, sessions(2, 30)), journal.snapshot(), journal.faults(scenario))
+        told = []
+        venue = Venue(at_market, journal, told.extend)
+        venue.advance_to(moment)
+        listed = {one.symbol for one in at_market.listed()}
+        assert (gone in listed) is (moment == first.open_at)
+        assert len(listed) >= len(at_market.instruments) - 1
+        if moment != first.open_at:
+            with pytest.raises(OrderRefusedError, match="no longer listed"):
+                venue.submit(buy("S-a-1", 1, symbol=gone))
+        journal.close()
+    assert [one for one in told if isinstance(one, BarClosed)]
+    assert gone not in {one.bar.symbol for one in told if isinstance(one, BarClosed)}
 
 
 def test_a_refusal_is_proved_and_said():

@@ -19,6 +19,17 @@ from tests.unit.web.canned import CannedRunner
 from tests.unit.web.pages import Browser
 from tests.unit.web_dashboard import documents
 
+DIFFERS = status.TieOut(
+    subject="7", at="2026-11-22T14:01:50Z", verified=True, clean=False, sentences=["BBB: broker 7, books 0."],
+    exceptions=["BBB 7"], differences=[
+        status.Difference(name="cash", broker="1000", books=None, ledger="990", difference="10"),
+        status.Difference(name="BBB", broker="7", books="0", ledger="0", difference="7"),
+    ],
+)  # fmt: skip
+CONDITION = status.ConditionShown(
+    name="account_restricted", sentence="The broker restricts the account: day trading.",
+    since="2026-11-22T14:00:00Z", next_step="Ask the broker what lifts it.", blocks_entries=True,
+)  # fmt: skip
 BROKEN = ApiError.of(500, "internal", "The books could not be read", "Nothing was changed.", "Try again.")
 BROKEN.problem.error_id = "abcd1234"
 
@@ -26,6 +37,48 @@ BROKEN.problem.error_id = "abcd1234"
 @pytest.fixture
 def viewer(runner: CannedRunner, web: Any) -> Browser:
     return web.browser(tbot_session=runner.sign_in(Role.VIEWER))
+
+
+class TestWhatNeedsSomebody:
+    def show(self, runner: CannedRunner, browser: Browser, **changes: Any) -> str:
+        runner.special["status.document"] = lambda *_: documents.document(as_of=runner.clock.now(), **changes)
+        return browser.get("/status/").text
+
+    def test_while_all_is_well_there_is_nothing(self, runner: CannedRunner, admin: Browser) -> None:
+        page = self.show(runner, admin)
+        assert "tie-out-title" not in page
+        assert "conditions-title" not in page
+
+    def test_a_difference_has_its_figures_and_an_admin_may_sign(
+        self, runner: CannedRunner, admin: Browser, viewer: Browser
+    ) -> None:
+        page = self.show(runner, admin, tie_out=DIFFERS)
+        assert "No new entry is made until they agree again" in page
+        assert "<li>BBB: broker 7, books 0.</li>" in page
+        assert "Cash, USD" in page
+        assert 'href="/control/confirm/sign_break"' in page
+        assert "/control/confirm/sign_break" not in self.show(runner, viewer, tie_out=DIFFERS)
+
+    def test_a_signed_one_says_by_whom_and_is_not_signed_again(self, runner: CannedRunner, admin: Browser) -> None:
+        signature = {"signed_by": "Ada", "signed_at": "2026-11-22T14:02:00Z", "signed_reason": "A gift."}
+        page = self.show(runner, admin, tie_out=DIFFERS.model_copy(update=signature))
+        assert "<strong>Ada</strong> accepted exactly this" in page
+        assert "<q>A gift.</q>" in page
+        assert "differ as signed" in page
+        assert "/control/confirm/sign_break" not in page
+
+    def test_what_could_not_be_compared_cannot_be_signed(self, runner: CannedRunner, admin: Browser) -> None:
+        page = self.show(runner, admin, tie_out=DIFFERS.model_copy(update={"verified": False, "differences": []}))
+        assert "could not be compared" in page
+        assert "/control/confirm/sign_break" not in page
+
+    def test_a_condition_has_its_name_its_way_out_and_what_it_blocks(
+        self, runner: CannedRunner, admin: Browser
+    ) -> None:
+        closed = CONDITION.model_copy(update={"name": "market_closed", "blocks_entries": False})
+        page = self.show(runner, admin, conditions=[CONDITION, closed])
+        for words in ("no entries", "day trading.", "Ask the broker what lifts it.", "<code>market_closed</code>"):
+            assert words in page
 
 
 class TestShell:
