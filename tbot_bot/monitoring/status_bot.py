@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 
 from tbot_bot.api.status import (
     ApiHealth,
@@ -168,9 +169,7 @@ def _bot(system: SystemFacts, bot: BotFacts) -> BotStatus:
         holdings_compliance=Compliance.OK,
         paused=bot.paused_because is not None,
         pause_reason=bot.paused_because,
-        defense_since=_moment(bot.defense.since),
-        defense_reasons=list(bot.defense.causes.values()),
-        defense_calm_since=_moment(bot.defense.calm_since),
+        **_defense(bot.defense),
         float_in_force=_text(bot.float_in_force),
         unrealised_pnl=_text(bot.unrealised),
         day_result=_text(_day_result(bot)),
@@ -205,6 +204,14 @@ def _bot(system: SystemFacts, bot: BotFacts) -> BotStatus:
         trial_balance_ok=bot.trial_balance_ok,
         generation=system.generation,
     )
+
+
+def _defense(defense: Defense) -> dict[str, Any]:
+    return {
+        "defense_since": _moment(defense.since),
+        "defense_reasons": list(defense.causes.values()),
+        "defense_calm_since": _moment(defense.calm_since),
+    }
 
 
 def _day_result(bot: BotFacts) -> Money | None:
