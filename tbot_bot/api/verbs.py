@@ -15,6 +15,7 @@ from tbot_bot.api import (
     backups,
     configuration,
     control,
+    journal,
     logs,
     notifications,
     orders,
@@ -202,6 +203,8 @@ _TABLE = (
     Verb("audit.export", Permission.AUDIT_VIEW, _LIVE, audit.AskAuditExport, audit.AuditExport, True),
     Verb("audit.verification", Permission.AUDIT_VIEW, _LIVE, Nothing, audit.AuditVerification),
     Verb("audit.verify", Permission.AUDIT_VIEW, _LIVE, Nothing, audit.AuditVerification, True),
+    Verb("journal.list", Permission.AUDIT_VIEW, _LIVE, journal.AskJournal, journal.JournalPage),
+    Verb("journal.balance", Permission.AUDIT_VIEW, _LIVE, Nothing, journal.TrialBalance),
     # the recovery desk: answered where the home could not be opened, and nowhere else
     Verb("recovery.view", Permission.SETUP, _ERROR, Nothing, backups.RecoveryView),
     Verb("recovery.verify", Permission.SETUP, _ERROR, backups.AskBackup, backups.Backup),

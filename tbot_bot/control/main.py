@@ -51,6 +51,7 @@ from tbot_bot.control.verbs_configuration import ConfigurationVerbs
 from tbot_bot.control.verbs_control import START as START_VERB
 from tbot_bot.control.verbs_control import ControlVerbs
 from tbot_bot.control.verbs_dashboard import DashboardVerbs
+from tbot_bot.control.verbs_journal import JournalVerbs
 from tbot_bot.control.verbs_logs import LogVerbs
 from tbot_bot.control.verbs_notifications import NotificationVerbs
 from tbot_bot.control.verbs_orders import OrderVerbs
@@ -338,9 +339,23 @@ class Runner:
         backups = BackupVerbs(self._foundation, self._backups, self._restores)
         configuration = ConfigurationVerbs(self._foundation, self._open_floor, unsealer)
         audit = AuditVerbs(self._foundation, AuditExamination(self._foundation, self._watch, self._anchors))
+        journal = JournalVerbs(lambda: self._desk()[0])
         people = UserVerbs(self._foundation, unsealer, self._letterbox)
         told = NotificationVerbs(self._foundation, self._postman)
-        verbs = (setup, sessions, people, dashboard, logs, orders, control, configuration, backups, audit, told)
+        verbs = (
+            setup,
+            sessions,
+            people,
+            dashboard,
+            logs,
+            orders,
+            control,
+            configuration,
+            backups,
+            audit,
+            journal,
+            told,
+        )
         handlers = {name: handler for each in verbs for name, handler in each.handlers().items()}
         handlers |= closed_desk()
         judge = CallJudge(self._foundation, self._lifecycle)

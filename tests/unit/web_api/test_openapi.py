@@ -52,6 +52,9 @@ TEXTS = {
     "level": "info",
     "text": "order",
     "file": "7",
+    "account": "1.10",
+    "from_day": "2010-11-19",
+    "to_day": "2010-11-19",
     "since": "2026-11-22T07:00:00Z",
     "until": "2026-11-22T08:00:00Z",
 }

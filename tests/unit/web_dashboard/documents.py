@@ -12,7 +12,14 @@ from tbot_bot.api.control import Act
 from tbot_bot.api.errors import ApiError
 from tbot_bot.api.status import ApiHealth, BotStatus, CacheStatus, Compliance, Severity, StatusDocument, Summary
 from tbot_bot.domain.time import from_rfc3339, to_rfc3339
-from tests.unit.web_dashboard import canned_audit, canned_backups, canned_notifications, canned_orders, canned_people
+from tests.unit.web_dashboard import (
+    canned_audit,
+    canned_backups,
+    canned_journal,
+    canned_notifications,
+    canned_orders,
+    canned_people,
+)
 
 MARKET_TIME = datetime(2010, 11, 22, 15, 2, 11, tzinfo=UTC)
 AS_OF = datetime(2026, 11, 22, 14, 2, 11, tzinfo=UTC)
@@ -323,6 +330,7 @@ def answers() -> Answers:
         }
         | canned_backups.answers()
         | canned_audit.answers()
+        | canned_journal.answers()
         | canned_people.ANSWERS
         | canned_notifications.answers()
         | canned_orders.answers()
