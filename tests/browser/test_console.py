@@ -51,6 +51,24 @@ def test_a_trade_and_what_is_not_there(ada: Watched) -> None:
     assert not wrong, "\n".join(wrong)
 
 
+def test_the_minutes_around_a_trade_are_drawn_and_read_by_the_keyboard(ada: Watched) -> None:
+    page = ada.page
+    page.goto("/trades/")
+    page.locator("tbody a").first.click()
+    expect(page.locator("#price canvas")).to_have_count(1)
+    slider, said = page.get_by_label("Minute", exact=True), page.locator("#price output")
+    before = said.inner_text()
+    slider.focus()
+    page.keyboard.press("Home")
+    expect(said).not_to_have_text(before)
+    assert re.fullmatch(r"\d\d:\d\d UTC: open [\d.,]+, high [\d.,]+, low [\d.,]+, close [\d.,]+.*", said.inner_text())
+    assert slider.get_attribute("aria-valuetext") == said.inner_text()
+    few = page.locator("#price tbody tr").count()
+    page.get_by_role("link", name="Whole session").click()
+    expect(page.get_by_role("link", name="Whole session")).to_have_attribute("aria-current", "true")
+    assert page.locator("#price tbody tr").count() >= few
+
+
 @pytest.mark.parametrize("panel", ["status", "trades"])
 def test_the_shell(ada: Watched, panel: str) -> None:
     ada.page.goto(f"/?panel={panel}")
