@@ -74,8 +74,8 @@ def _drawn(trade: TradeRow, detail: TradeDetail, minutes: Sequence[Minute]) -> s
     marks: dict[tuple[int, str], dict[str, object]] = {}
     for fill in detail.fills:  # the parts of an order that fill in one minute are one mark
         at = from_rfc3339(fill.at)
-        number = next((index for index, start_at in enumerate(starts) if start_at <= at < start_at + _MINUTE), None)
-        if number is not None:
+        number = sum(start_at <= at for start_at in starts) - 1
+        if number >= 0:  # one in a minute that is not over yet is shown at the end of the one before
             mark = {"bar": number, "price": fill.price, "side": fill.side, "what": _word(fill)}
             marks.setdefault((number, _word(fill)), mark)
     bars = [(one.bar.at, one.bar.open, one.bar.high, one.bar.low, one.bar.close, one.stop) for one in minutes]

@@ -64,6 +64,13 @@ def test_parts_of_an_order_in_one_minute_are_one_mark() -> None:
     assert len(json.loads(plotted(twice).drawn)["marks"]) == 2
 
 
+def test_a_fill_in_the_minute_that_runs_is_marked_at_the_end_and_one_before_the_first_is_not() -> None:
+    detail, bars = documents.detail(), documents.bars()
+    left = [bar for bar in bars.bars if detail.trade.opened_at < bar.at < (detail.trade.closed_at or "")][:-1]
+    found = trade_plot(detail, bars.model_copy(update={"bars": left}), whole=True)
+    assert [(mark["what"], mark["bar"]) for mark in json.loads(found.drawn)["marks"]] == [("out", len(left) - 1)]
+
+
 def test_a_result_that_is_not_known_has_no_colour() -> None:
     assert json.loads(plotted(still_open()).drawn)["gains"] is None
 
