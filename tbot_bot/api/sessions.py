@@ -28,11 +28,22 @@ class LogIn(Message):
 
 
 class LoggedIn(Message):
-    """A new session; the id is shown to the caller alone and stored hashed."""
+    """A new session; the id is shown to the caller alone and stored hashed.
 
-    session: str
+    For someone with a second factor there is none yet: `half_way` lets a code follow.
+    """
+
+    session: str | None
+    half_way: str | None = None
     username: str
     role: Role
+
+
+class GiveCode(Message):
+    """`sealed` holds `half_way`, and `code`: of the second factor, or after a password a recovery code."""
+
+    sealed: str
+    user_agent: str = Field(default="", max_length=512)
 
 
 class AskVerdict(Message):
@@ -110,3 +121,24 @@ class Account(Message):
     created_at: str
     password_changed_at: str
     recovery_codes_left: int
+    second_factor_since: str | None
+
+
+class NewFactor(Message):
+    """A secret that counts once a code proves it; `address` is what an authenticator app reads from the QR code."""
+
+    secret: str
+    address: str
+
+
+class ProveFactor(Message):
+    """`sealed` holds `code`."""
+
+    sealed: str
+
+
+class RecoveryCodes(Message):
+    """New recovery codes, shown once; the old ones are void."""
+
+    codes: list[str]
+    generation: int

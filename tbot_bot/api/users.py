@@ -45,6 +45,7 @@ class Person(Message):
     created_at: str = Field(description="When they were added.")
     changed_at: str = Field(description="When anything of this was last changed.")
     last_sign_in_at: str | None = Field(description="When they last signed in; null if never.")
+    second_factor: bool = Field(description="Whether they give a code besides the password.")
     recovery_codes_left: int = Field(description="How many recovery codes are unused.")
     sessions: int = Field(description="How many sessions are alive.")
     version: int = Field(description="The generation that last changed the person; the ETag.")

@@ -95,6 +95,9 @@ _TABLE = (
     ),
     # sessions and account
     Verb("session.log_in", Permission.PUBLIC, _REGISTERED, sessions.LogIn, sessions.LoggedIn, True),
+    Verb("session.give_code", Permission.PUBLIC, _REGISTERED, sessions.GiveCode, sessions.LoggedIn, True),
+    Verb("session.lock", Permission.ACCOUNT_SELF, _REGISTERED, Nothing, Nothing, True),
+    Verb("session.unlock", Permission.PUBLIC, _REGISTERED, sessions.StepUp, sessions.SteppedUp, True),
     Verb("session.verdict", Permission.PUBLIC, ANY, sessions.AskVerdict, sessions.Verdict),
     Verb("session.log_out", Permission.PUBLIC, _REGISTERED, Nothing, Nothing, True),
     Verb("session.list", Permission.ACCOUNT_SELF, _LIVE, Nothing, sessions.OwnSessions),
@@ -102,6 +105,10 @@ _TABLE = (
     Verb("session.step_up", Permission.ACCOUNT_SELF, _REGISTERED, sessions.StepUp, sessions.SteppedUp, True),
     Verb("account.view", Permission.ACCOUNT_SELF, _LIVE, Nothing, sessions.Account),
     Verb("account.change_password", Permission.ACCOUNT_SELF, _MAIN, sessions.ChangePassword, sessions.Rotated, True),
+    Verb("account.begin_second_factor", Permission.ACCOUNT_SELF, _MAIN, Nothing, sessions.NewFactor, True),
+    Verb("account.enrol_second_factor", Permission.ACCOUNT_SELF, _MAIN, sessions.ProveFactor, sessions.Rotated, True),
+    Verb("account.remove_second_factor", Permission.ACCOUNT_SELF, _MAIN, Nothing, sessions.Rotated, True),
+    Verb("account.renew_recovery_codes", Permission.ACCOUNT_SELF, _MAIN, Nothing, sessions.RecoveryCodes, True),
     # people, and the links by which they come in
     Verb("users.list", Permission.USERS_MANAGE, _LIVE, Nothing, users.People),
     Verb("users.view", Permission.USERS_MANAGE, _LIVE, users.AskPerson, users.PersonDetail),
@@ -109,6 +116,7 @@ _TABLE = (
     Verb("users.change", Permission.USERS_MANAGE, _MAIN, users.ChangePerson, users.PersonChanged, True),
     Verb("users.delete", Permission.USERS_MANAGE, _MAIN, users.DeletePerson, users.PersonChanged, True),
     Verb("users.reset", Permission.USERS_MANAGE, _MAIN, users.ResetPerson, users.PersonLink, True),
+    Verb("users.remove_second_factor", Permission.USERS_MANAGE, _MAIN, users.AskPerson, users.PersonChanged, True),
     Verb("users.end_sessions", Permission.USERS_MANAGE, _LIVE, users.AskPerson, users.SessionsEnded, True),
     Verb("link.ways", Permission.PUBLIC, _MAIN | {State.REGISTRATION}, Nothing, users.LinkWays),
     Verb("link.ask_reset", Permission.PUBLIC, _MAIN | {State.REGISTRATION}, users.AskReset, Nothing, True),

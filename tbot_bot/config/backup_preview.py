@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from tbot_bot.api.backups import BackupPart, PartPreview
+from tbot_bot.config.secret_creation import SECOND_FACTORS
 from tbot_bot.domain.money import Money
 from tbot_bot.domain.time import to_rfc3339
 from tbot_bot.storage import backup_facts as facts
@@ -26,7 +27,7 @@ def preview_secrets(then: Contents, now: Contents | None) -> PartPreview:
         loses = ["The present keys and secrets cannot be read; they stay on the disk as they are."]
         return PartPreview(part=BackupPart.SECRETS, title="Keys and secrets", changes=changes, loses=loses)
     changes = []
-    for name in sorted(then.keys() | now.keys()):
+    for name in sorted((then.keys() | now.keys()) - {SECOND_FACTORS}):  # all that are known stay
         old, new = now.get(name), then.get(name)
         if old is None:
             changes.append(f"{name}: comes back")

@@ -21,7 +21,7 @@ from tbot_bot.config import backup_preview
 from tbot_bot.config.backups import DATABASE_OF, BackupService, generation_number
 from tbot_bot.config.paths import Home
 from tbot_bot.config.rotation import RotationService
-from tbot_bot.config.secret_creation import BOT_IDENTITY, INTEGRITY
+from tbot_bot.config.secret_creation import BOT_IDENTITY, INTEGRITY, SECOND_FACTORS
 from tbot_bot.domain.audit import AuditPort, AuditRecord, RefusedError
 from tbot_bot.domain.canonical import canonical_json
 from tbot_bot.domain.lifecycle import SETTING_UP
@@ -196,7 +196,8 @@ class RestoreService:
 
         def change(now: Contents) -> Contents:
             kept = {name: content for name, content in now.items() if name == INTEGRITY}
-            return {**then, **kept}
+            factors = {**then.get(SECOND_FACTORS, {}), **now.get(SECOND_FACTORS, {})}  # whoever comes back has theirs
+            return {**then, **kept, **({SECOND_FACTORS: factors} if factors else {})}
 
         return change
 

@@ -17,6 +17,8 @@ BOT_IDENTITY = Category.IDENTITY.value
 ENV_BOT = "env_bot"
 #: The key that seals databases and audit trail: made with the first generation, and the same in all that follow.
 INTEGRITY = "integrity"
+#: The secrets of second factors, each under an id that the users database names; a stray one means nothing.
+SECOND_FACTORS = "second_factors"
 _SEALING_KEY = "key"
 
 
@@ -57,6 +59,14 @@ def write_trading_settings(
 ) -> dict[str, Mapping[str, Any]]:
     """Return all categories with new trading settings: the change of one rotation."""
     return {**categories, ENV_BOT: _content(trading)}
+
+
+def with_factor(
+    categories: Mapping[str, Mapping[str, Any]], secret_id: str, secret: str | None
+) -> dict[str, Mapping[str, Any]]:
+    """Return all categories with the secret of one second factor, or without it: the change of one rotation."""
+    kept = {name: one for name, one in categories.get(SECOND_FACTORS, {}).items() if name != secret_id}
+    return {**categories, SECOND_FACTORS: kept if secret is None else kept | {secret_id: secret}}
 
 
 def new_integrity() -> dict[str, Any]:

@@ -18,9 +18,11 @@ from tbot_bot.identity.errors import (
     SessionEndedError,
     SessionNotFoundError,
     SetupTokenRefusedError,
+    SignInOverError,
     TooManyAttemptsError,
     UnknownUserError,
     UserMovedError,
+    WrongCodeError,
     WrongCredentialsError,
 )
 from tbot_bot.storage.backup_errors import BackupDamagedError, BackupError, BackupNotFoundError
@@ -34,6 +36,8 @@ _TABLE: tuple[tuple[type[Exception], int, str, str], ...] = (
     (SetupTokenRefusedError, 401, "The setup token was refused", ""),
     (SessionEndedError, 401, "Please sign in", ""),
     (SessionNotFoundError, 404, "There is no such session", ""),
+    (WrongCodeError, 409, "The code was refused", ""),
+    (SignInOverError, 401, "Sign in again", ""),
     (LinkRefusedError, 401, "This link cannot be used", ""),
     (UnknownUserError, 404, "There is no such person", ""),
     (UserMovedError, 412, "Somebody else changed this person meanwhile", ""),

@@ -21,6 +21,7 @@ from tbot_bot.config.rotation import RotationService
 from tbot_bot.config.secret_creation import (
     BOT_IDENTITY,
     INTEGRITY,
+    SECOND_FACTORS,
     read_configuration,
     read_trading_settings,
     sealing_key,
@@ -34,6 +35,7 @@ from tbot_bot.domain.notices import NoticeKind
 from tbot_bot.domain.time import Clock
 from tbot_bot.identity.login import LogIn
 from tbot_bot.identity.passwords import PasswordHasher
+from tbot_bot.identity.second_factor import FACTOR_KINDS, SecondFactors
 from tbot_bot.identity.sessions import Sessions
 from tbot_bot.identity.setup import SetupTokens
 from tbot_bot.identity.throttle import Throttle
@@ -189,14 +191,18 @@ class Foundation:
         throttle = self.throttle = Throttle(store, clock)
         self.users = Users(store, hasher, throttle, audit, clock, changed=changed)
         self.user_changes = UserChanges(store, store.links, hasher, audit, clock, changed=changed)
-        self.sessions = Sessions(store, hasher, throttle, audit, clock, changed=changed)
-        self.log_in = LogIn(store, self.sessions, hasher, throttle, audit, clock)
+        factors = self.second_factors = SecondFactors(
+            store.factors, store, throttle, audit, clock, secret_of=self._factor_secret, changed=changed
+        )
+        self.sessions = Sessions(store, hasher, throttle, audit, clock, accepts=factors.accepts, changed=changed)
+        self.log_in = LogIn(store, self.sessions, hasher, throttle, audit, clock, store.links, factors)
         self.setup_tokens = SetupTokens(store, throttle, audit, clock)
         self.rotation = RotationService(
             self.secrets,
             audit,
             handlers=dict.fromkeys(EFFECT_KINDS, self.users.apply_effect)
-            | dict.fromkeys(CHANGE_KINDS, self.user_changes.apply_effect),
+            | dict.fromkeys(CHANGE_KINDS, self.user_changes.apply_effect)
+            | dict.fromkeys(FACTOR_KINDS, factors.apply_effect),
             readers=[self._note_generation],
         )
 
@@ -219,6 +225,12 @@ class Foundation:
         """Return the saved configuration."""
         with self.secrets.current() as pinned:
             return read_configuration(pinned.read_all())
+
+    def _factor_secret(self, secret_id: str) -> str | None:
+        """The secret of a second factor."""
+        with self.secrets.current() as pinned:
+            kept = pinned.read(SECOND_FACTORS) if SECOND_FACTORS in pinned.names else {}
+        return kept.get(secret_id)
 
     def trading_settings(self) -> TradingSettings:
         """Return the trading settings in force."""

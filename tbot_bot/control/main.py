@@ -51,6 +51,7 @@ from tbot_bot.control.verbs_configuration import ConfigurationVerbs
 from tbot_bot.control.verbs_control import START as START_VERB
 from tbot_bot.control.verbs_control import ControlVerbs
 from tbot_bot.control.verbs_dashboard import DashboardVerbs
+from tbot_bot.control.verbs_factors import FactorVerbs
 from tbot_bot.control.verbs_journal import JournalVerbs
 from tbot_bot.control.verbs_logs import LogVerbs
 from tbot_bot.control.verbs_notifications import NotificationVerbs
@@ -335,7 +336,7 @@ class Runner:
         control = ControlVerbs(
             self._foundation, self._lifecycle, lambda: self._conductor, self._requests, self._all_findings
         )
-        sessions = SessionVerbs(self._foundation, unsealer)
+        sessions, codes = SessionVerbs(self._foundation, unsealer), FactorVerbs(self._foundation, unsealer)
         backups = BackupVerbs(self._foundation, self._backups, self._restores)
         configuration = ConfigurationVerbs(self._foundation, self._open_floor, unsealer)
         audit = AuditVerbs(self._foundation, AuditExamination(self._foundation, self._watch, self._anchors))
@@ -345,6 +346,7 @@ class Runner:
         verbs = (
             setup,
             sessions,
+            codes,
             people,
             dashboard,
             logs,

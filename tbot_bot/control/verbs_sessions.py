@@ -10,6 +10,7 @@ from tbot_bot.api.sessions import (
     AskVerdict,
     ChangePassword,
     EndSession,
+    GiveCode,
     LoggedIn,
     LogIn,
     OwnSession,
@@ -23,6 +24,7 @@ from tbot_bot.control.foundation import Foundation
 from tbot_bot.control.system_api import Caller, Handler
 from tbot_bot.control.unsealer import Unsealer
 from tbot_bot.domain.time import to_rfc3339
+from tbot_bot.identity.login import HalfWay
 from tbot_bot.identity.sessions import OpenedSession, SessionSummary
 
 
@@ -37,6 +39,9 @@ class SessionVerbs:
         """The verbs answered here."""
         return {
             "session.log_in": self._log_in,
+            "session.give_code": self._give_code,
+            "session.lock": self._lock,
+            "session.unlock": self._unlock,
             "session.verdict": self._verdict,
             "session.log_out": self._log_out,
             "session.list": self._list,
@@ -62,6 +67,22 @@ class SessionVerbs:
         self._foundation.known_devices.signed_in(answer.username, asked.user_agent, caller.address)
         return answer
 
+    def _give_code(self, caller: Caller, asked: GiveCode) -> LoggedIn:
+        params = {"user_agent": asked.user_agent}
+        secret = self._unsealer.open(caller, "session.give_code", asked.sealed, params)
+        opened = self._foundation.log_in.give_code(
+            secret.get("half_way", ""), secret.get("code", ""), address=caller.address, user_agent=asked.user_agent
+        )
+        return _logged_in(opened)
+
+    def _lock(self, caller: Caller, _nothing: Message) -> Nothing:
+        self._foundation.sessions.lock(_session(caller))
+        return Nothing()
+
+    def _unlock(self, caller: Caller, asked: StepUp) -> SteppedUp:
+        secret = self._unsealer.open(caller, "session.unlock", asked.sealed, {})
+        return self._stepped_up(caller, secret.get("password", ""))
+
     def _verdict(self, caller: Caller, _asked: AskVerdict) -> Verdict:
         return caller.verdict
 
@@ -79,7 +100,10 @@ class SessionVerbs:
 
     def _step_up(self, caller: Caller, asked: StepUp) -> SteppedUp:
         secret = self._unsealer.open(caller, "session.step_up", asked.sealed, {})
-        opened = self._foundation.sessions.step_up(_session(caller), secret.get("password", ""))
+        return self._stepped_up(caller, secret.get("password", ""))
+
+    def _stepped_up(self, caller: Caller, proof: str) -> SteppedUp:
+        opened = self._foundation.sessions.step_up(_session(caller), proof)
         until = opened.verdict.stepped_up_until or self._foundation.clock.now()
         return SteppedUp(session=opened.session_id, until=to_rfc3339(until))
 
@@ -87,6 +111,7 @@ class SessionVerbs:
         user = self._foundation.users.user(caller.verdict.user_id or 0)
         if user is None:
             raise not_signed_in()
+        since = self._foundation.second_factors.since(user.id)
         return Account(
             username=user.display,
             email=user.email,
@@ -94,6 +119,7 @@ class SessionVerbs:
             created_at=to_rfc3339(user.created_at),
             password_changed_at=to_rfc3339(user.password_changed_at),
             recovery_codes_left=self._foundation.users.recovery_codes_left(user.id),
+            second_factor_since=None if since is None else to_rfc3339(since),
         )
 
     def _change_password(self, caller: Caller, asked: ChangePassword) -> Rotated:
@@ -134,7 +160,9 @@ def _session(caller: Caller) -> str:
     return caller.session
 
 
-def _logged_in(opened: OpenedSession) -> LoggedIn:
+def _logged_in(opened: OpenedSession | HalfWay) -> LoggedIn:
+    if isinstance(opened, HalfWay):
+        return LoggedIn(session=None, half_way=opened.token, username=opened.user.display, role=Role(opened.user.role))
     user, role = opened.verdict.user, opened.verdict.role
     if user is None or role is None:
         raise not_signed_in()

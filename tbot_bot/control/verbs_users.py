@@ -34,11 +34,13 @@ from tbot_bot.api.users import (
     ResetPerson,
     SessionsEnded,
 )
+from tbot_bot.config.secret_creation import with_factor
 from tbot_bot.control.foundation import Foundation
 from tbot_bot.control.judge import require_step_up, require_typed
 from tbot_bot.control.letterbox import Letterbox
 from tbot_bot.control.system_api import Caller, Handler
 from tbot_bot.control.unsealer import Unsealer
+from tbot_bot.control.verbs_factors import Contents
 from tbot_bot.control.verbs_sessions import to_own_session
 from tbot_bot.domain.identity import Letter, TokenKind, User, UserChange, UserStatus
 from tbot_bot.domain.time import to_rfc3339
@@ -65,6 +67,7 @@ class UserVerbs:
             "users.change": self._change,
             "users.delete": self._delete,
             "users.reset": self._reset,
+            "users.remove_second_factor": self._remove_factor,
             "users.end_sessions": self._end_sessions,
             "link.ways": self._ways,
             "link.ask_reset": self._ask_reset,
@@ -134,6 +137,20 @@ class UserVerbs:
             number, user = self._rotate(caller, f"{name} deleted", name, effect)
         return self._changed(caller, number, user, f"{name} was deleted; what they did stays in the audit trail.")
 
+    def _remove_factor(self, caller: Caller, asked: AskPerson) -> PersonChanged:
+        self._require_step_up(caller)
+        name = self._user(asked.id).username
+        with self._changing:
+            effect, secret_id = self._foundation.second_factors.prepare_removal(asked.id, _by(caller), None)
+            number, user = self._rotate(
+                caller,
+                f"second factor of {name} removed",
+                name,
+                effect,
+                lambda now: with_factor(now, secret_id, None),
+            )
+        return self._changed(caller, number, user, f"The second factor of {name} was removed.")
+
     def _end_sessions(self, caller: Caller, asked: AskPerson) -> SessionsEnded:
         user = self._user(asked.id)
         return SessionsEnded(ended=self._foundation.sessions.end_all(user, **_by(caller).recorded()))
@@ -182,10 +199,17 @@ class UserVerbs:
             expires_at=to_rfc3339(link.expires_at),
         )
 
-    def _rotate(self, caller: Caller, reason: str, target: str, effect: Effect) -> tuple[int, User | None]:
+    def _rotate(
+        self,
+        caller: Caller,
+        reason: str,
+        target: str,
+        effect: Effect,
+        change: Callable[[Contents], Contents] = dict,
+    ) -> tuple[int, User | None]:
         """Make a change and return its generation and the user; raises what came in its way, too late or not."""
         committed = self._foundation.rotation.rotate(
-            dict,
+            change,
             request_id=caller.request_id,
             reason=reason,
             actor=caller.actor,
@@ -217,6 +241,7 @@ class UserVerbs:
             created_at=to_rfc3339(user.created_at),
             changed_at=to_rfc3339(user.changed_at),
             last_sign_in_at=None if last is None else to_rfc3339(last),
+            second_factor=self._foundation.second_factors.since(user.id) is not None,
             recovery_codes_left=self._foundation.users.recovery_codes_left(user.id),
             sessions=len(self._foundation.sessions.of(user)),
             version=user.generation,

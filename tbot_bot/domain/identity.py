@@ -34,6 +34,7 @@ class TokenKind(StrEnum):
 
     INVITATION = "invitation"  # choose the first password
     RESET = "reset"  # choose another password
+    SIGN_IN = "sign_in"  # give the code that follows the password
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,6 +221,37 @@ class UserStore(Protocol):
         ...
 
     def recovery_codes_left(self, user_id: int) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class SecondFactor:
+    """That a user gives codes; the secret behind them lies in a secrets file, under `secret_id`."""
+
+    user_id: int
+    secret_id: str
+    since: datetime
+
+
+class FactorStore(Protocol):
+    """Keeps who gives codes, and the last step whose code was used."""
+
+    def factor(self, user_id: int) -> SecondFactor | None: ...
+
+    def use_step(self, user_id: int, step: int) -> bool:
+        """Note that the code of a step was given; False if it, or a later one, was given before."""
+        ...
+
+    def set_factor(self, factor: SecondFactor, step: int, generation: int, keep_session: str | None) -> bool:
+        """Let the user give codes, and end all sessions but one; False as for a change of the user."""
+        ...
+
+    def remove_factor(self, user_id: int, at: datetime, generation: int, keep_session: str | None) -> bool:
+        """Ask the user for no more codes, and end all sessions but one; False as for a change of the user."""
+        ...
+
+    def renew_codes(self, user_id: int, code_hashes: Sequence[str], at: datetime, generation: int) -> bool:
+        """Put recovery codes in the place of the old ones; False as for a change of the user."""
+        ...
 
 
 class LinkStore(Protocol):

@@ -12,6 +12,8 @@ IdentityError (a RefusedError)
 +-- LastAdminError             nobody would be left who can sign in as administrator
 +-- OwnUserError               not by the person themselves
 +-- LinkRefusedError           not a link that can be used
++-- WrongCodeError             not a code of the second factor that can be used
++-- SignInOverError            the password was given too long ago for a code
 +-- AdminExistsError           the first administrator is registered already
 +-- SetupTokenRefusedError     not the present setup token
 +-- UnknownEffectError         an after-effect that this version does not know
@@ -120,6 +122,23 @@ class LinkRefusedError(IdentityError):
 
     code = "link_refused"
     message = "This link has been used, is too old, or was replaced by a newer one. Ask for another."
+
+
+class WrongCodeError(IdentityError):
+    """The code is not that of the moment, or was used."""
+
+    code = "wrong_code"
+    message = (
+        "This is not the code of the moment, or it was used already. Wait for the next one; see that the clock of the "
+        "phone is right."
+    )
+
+
+class SignInOverError(IdentityError):
+    """A code came without the password before it."""
+
+    code = "sign_in_over"
+    message = "This sign-in took too long or was replaced by another. Begin again with your password."
 
 
 class AdminExistsError(IdentityError):

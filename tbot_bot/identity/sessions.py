@@ -11,6 +11,7 @@ from tbot_bot.api.sessions import SessionStatus
 from tbot_bot.domain.audit import AuditPhase, AuditPort, AuditResult
 from tbot_bot.domain.identity import Session, SessionStore, User, UserStatus
 from tbot_bot.domain.time import Clock
+from tbot_bot.domain.totp import looks_like_code
 from tbot_bot.identity.devices import describe_device
 from tbot_bot.identity.errors import SessionEndedError, SessionNotFoundError, WrongPasswordError
 from tbot_bot.identity.passwords import PasswordHasher
@@ -89,9 +90,12 @@ class Sessions:
         clock: Clock,
         *,
         limits: SessionLimits = SessionLimits(),
+        accepts: Callable[[int, str], bool] = lambda _user_id, _code: False,
         changed: Callable[[], None] = lambda: None,
     ) -> None:
+        """`accepts` says whether a code is one of a user's second factor."""
         self._store = store
+        self._accepts = accepts
         self._hasher = hasher
         self._throttle = throttle
         self._audit = audit
@@ -128,15 +132,18 @@ class Sessions:
         self._store.touch_session(session.handle, now)
         return self._judge(replace(session, last_seen_at=now), user, now)
 
-    def step_up(self, session_id: str, password: str) -> OpenedSession:
-        """Open sensitive acts for a while to one who types the password again; this also unlocks a locked session.
+    def step_up(self, session_id: str, proof: str) -> OpenedSession:
+        """Open sensitive acts for a while to one who proves to be there still; this also unlocks a locked session.
+
+        The proof is the password, or a code of the second factor: no password is as short as a code.
 
         The session gets a new id and keeps its absolute limit. Raises SessionEndedError, TooManyAttemptsError,
         WrongPasswordError.
         """
         session, user = self._alive(session_id, SessionStatus.ACTIVE, SessionStatus.LOCKED)
         self._throttle.attempt(user.username, session.address)
-        if not self._hasher.matches(password, user.password_hash):
+        is_code = looks_like_code(proof)
+        if not (self._accepts(user.id, proof) if is_code else self._hasher.matches(proof, user.password_hash)):
             self._note("session.step_up", session, user, AuditResult.REFUSED, WrongPasswordError.code)
             raise WrongPasswordError
         self._throttle.forgive(user.username, session.address)

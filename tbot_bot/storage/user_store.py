@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Connection, Engine, TextClause, text
@@ -25,6 +26,7 @@ from tbot_bot.domain.identity import (
 )
 from tbot_bot.domain.time import from_micros, to_micros
 from tbot_bot.storage.engine import reading
+from tbot_bot.storage.factor_store import FACTOR_TABLES, SqliteFactorStore, forget_factor
 from tbot_bot.storage.link_store import LINK_TABLES, SqliteLinkStore, available, forget_links, put_link
 from tbot_bot.storage.seals import SealedDatabase, SealedTable
 
@@ -58,6 +60,7 @@ _TABLES = (
     SealedTable("setup", ("one",), ("one", "token_hash", "issued_us", "session_hash")),
     SealedTable("sign_in", ("user_id",), ("user_id", "at_us")),
     *LINK_TABLES,
+    *FACTOR_TABLES,
 )
 
 _USERS = "SELECT * FROM user "
@@ -142,6 +145,7 @@ class SqliteUserStore:
         self._reader = reading(engine)
         self.seal = SealedDatabase(engine, key, "users", SUBJECT, _TABLES)
         self.links = SqliteLinkStore(self._reader, self.seal)
+        self.factors = SqliteFactorStore(self._reader, self.seal, partial(self._change_of, stays_admin=True))
 
     def inspect(self) -> None:
         """See that everything in the file is as it was written; raises TamperedError."""
@@ -222,6 +226,7 @@ class SqliteUserStore:
                 return False
             connection.execute(_END_OTHERS, {"user_id": user_id, "keep": None})
             forget_links(connection, user_id)
+            forget_factor(connection, user_id)
             for statement in (_CODES_OF_USER, _FORGET_SIGN_IN, _DELETE_USER):
                 connection.execute(statement, {"user_id": user_id})
         return True

@@ -140,6 +140,13 @@ def end_sessions(person: int) -> Answer | AnyResponse:
     return redirect(url_for("users.edit", person=person), 303)
 
 
+@blueprint.post("/<int:person>/second_factor/remove")
+def remove_factor(person: int) -> Answer | AnyResponse:
+    """Ask a person for no more codes: they lost what makes them."""
+    asked = AskPerson(id=person)
+    return _done(person, attempt(lambda: _remove_factor(asked, request.form.get("password", ""), new_request_id())))
+
+
 @blueprint.get("/api")
 @documented("Everybody, by name.", answer=People)
 def listed() -> Response:
@@ -296,6 +303,11 @@ def _delete(asked: DeletePerson, password: str, request_id: str) -> PersonChange
 def _reset(asked: ResetPerson, password: str, request_id: str) -> PersonLink:
     made: PersonLink = _proven("users.reset", asked, password, request_id)
     return made
+
+
+def _remove_factor(asked: AskPerson, password: str, request_id: str) -> PersonChanged:
+    done: PersonChanged = _proven("users.remove_second_factor", asked, password, request_id)
+    return done
 
 
 def _end_sessions(asked: AskPerson) -> SessionsEnded:

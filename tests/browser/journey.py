@@ -32,10 +32,10 @@ def register(page: Page) -> list[str]:
     return page.locator("#codes code").all_inner_texts()
 
 
-def sign_in(page: Page, base: str, password: str = PASSWORD) -> None:
+def sign_in(page: Page, base: str, password: str = PASSWORD, username: str = USERNAME) -> None:
     """Sign in and see the console."""
     page.goto(f"{base}/login")
-    page.get_by_label("Username").fill(USERNAME)
+    page.get_by_label("Username").fill(username)
     page.get_by_label("Password").fill(password)
     page.get_by_role("button", name="Sign in").click()
     expect(page.locator("#shell")).to_be_visible()

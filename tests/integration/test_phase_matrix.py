@@ -45,6 +45,7 @@ LOADED = {
     "/readyz": ALL,
     "/login": ONCE_AN_ADMIN_EXISTS,
     "/logout": ONCE_AN_ADMIN_EXISTS,
+    "/lock": ONCE_AN_ADMIN_EXISTS,
     "/extend": frozenset({Phase.MAIN, Phase.CLOSING}),
     "GET /configuration": SETTING_UP | {Phase.MAIN, Phase.CLOSING},
     "POST /configuration": frozenset({Phase.CONFIGURATION}),

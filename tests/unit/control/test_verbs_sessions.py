@@ -132,6 +132,7 @@ def test_ones_own_account(portal: Portal) -> None:
         "created_at": "2026-03-02T09:00:00Z",
         "password_changed_at": "2026-03-02T09:00:00Z",
         "recovery_codes_left": 1,
+        "second_factor_since": None,
     }
 
 

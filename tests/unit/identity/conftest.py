@@ -8,6 +8,7 @@ import pytest
 from tbot_bot.domain.audit import AuditEntry, AuditFilter
 from tbot_bot.identity.login import LogIn
 from tbot_bot.identity.passwords import PasswordHasher
+from tbot_bot.identity.second_factor import SecondFactors
 from tbot_bot.identity.sessions import OpenedSession, Sessions
 from tbot_bot.identity.setup import SetupTokens
 from tbot_bot.identity.throttle import Throttle
@@ -42,6 +43,7 @@ class House:
         self.hasher = CountingHasher()
         self.changes = 0
         self.codes: list[str] = []
+        self.secrets: dict[str, str] = {}
         self.open()
 
     def open(self) -> None:
@@ -50,9 +52,17 @@ class House:
         self.store = SqliteUserStore(self.engine, KEY)
         audit, clock = self.chain.trail, self.clock
         self.throttle = Throttle(self.store, clock)
-        self.sessions = Sessions(self.store, self.hasher, self.throttle, audit, clock, changed=self.count)
+        self.factors = SecondFactors(
+            self.store.factors, self.store, self.throttle, audit, clock, secret_of=self.secrets.get, changed=self.count
+        )
+        accepts = self.factors.accepts
+        self.sessions = Sessions(
+            self.store, self.hasher, self.throttle, audit, clock, accepts=accepts, changed=self.count
+        )
         self.users = Users(self.store, self.hasher, self.throttle, audit, clock, changed=self.count)
-        self.login = LogIn(self.store, self.sessions, self.hasher, self.throttle, audit, clock)
+        self.login = LogIn(
+            self.store, self.sessions, self.hasher, self.throttle, audit, clock, self.store.links, self.factors
+        )
         self.setup = SetupTokens(self.store, self.throttle, audit, clock)
 
     def restart(self) -> None:

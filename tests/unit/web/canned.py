@@ -212,6 +212,7 @@ class CannedRunner:
             created_at=at,
             password_changed_at=at,
             recovery_codes_left=10,
+            second_factor_since=None,
         )
 
     def _account_change_password(self, caller: Caller, params: sessions.ChangePassword) -> Message:

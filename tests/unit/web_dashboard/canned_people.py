@@ -25,6 +25,7 @@ def person(number: int, name: str, role: Role = Role.VIEWER, **changes: Any) -> 
         "changed_at": AT,
         "last_sign_in_at": AT,
         "recovery_codes_left": 10,
+        "second_factor": number == 2,
         "sessions": 1,
         "version": 3,
         "is_you": number == 1,

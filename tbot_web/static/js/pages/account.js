@@ -1,0 +1,2 @@
+// The recovery codes, once they are shown.
+import "../codes.js";
