@@ -66,6 +66,8 @@ class WireIntent(Message):
     attempt: int = 1
     trade_id: str | None = None
     joins: str | None = None
+    cause: str | None = None
+    asked_price: str | None = None
 
 
 class WireTrade(Message):

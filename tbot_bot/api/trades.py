@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
+from tbot_bot.api.close_reasons import CloseReason
 from tbot_bot.api.model import Message, Page
 
 
@@ -26,7 +27,12 @@ class TradeRow(Message):
     opened_at: str = Field(description="Time of the first fill.")
     closed_at: str | None = Field(description="Time of the last fill; null while open.")
     entry_reason: str = Field(description="Why the strategy wanted it.")
-    close_reason: str | None = Field(description="What closed it; null while open.")
+    close_reason: str | None = Field(description="What closed it, in words; null while open.")
+    closed_by: CloseReason | None = Field(default=None, description="What closed it; null while open.")
+    entry_slippage: str | None = Field(
+        default=None, description="What the entry cost more than at the signal's price; null where that is not known."
+    )
+    entry_slippage_bps: str | None = Field(default=None, description="The same, in basis points of the signal's price.")
 
 
 class AskTrades(Message):
@@ -37,6 +43,12 @@ class AskTrades(Message):
     symbol: str | None = Field(default=None, description="Only this symbol.")
     strategy: str | None = Field(default=None, description="Only this strategy.")
     day: str | None = Field(default=None, description="Only the session of this day, like 2026-10-03.")
+    reason: str | None = Field(
+        default=None,
+        max_length=20,
+        description="Only what was closed by this.",
+        json_schema_extra={"enum": [reason.value for reason in CloseReason]},
+    )
 
 
 class TradePage(Page):

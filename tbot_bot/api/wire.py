@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import date
 
 from tbot_bot.api.bot_protocol import WireExecution, WireIntent, WireOrder, WireTrade
+from tbot_bot.domain.close_reasons import CloseReason
 from tbot_bot.domain.intents import OrderIntent
 from tbot_bot.domain.money import Money, Price, Quantity
 from tbot_bot.domain.open_trades import OpenTrade
@@ -107,6 +108,8 @@ def intent_to_wire(intent: OrderIntent) -> WireIntent:
         attempt=intent.attempt,
         trade_id=intent.trade_id,
         joins=intent.joins,
+        cause=intent.cause,
+        asked_price=text_or_none(intent.asked_price),
     )
 
 
@@ -129,6 +132,8 @@ def intent_from_wire(wire: WireIntent) -> OrderIntent:
         attempt=wire.attempt,
         trade_id=wire.trade_id,
         joins=wire.joins,
+        cause=None if wire.cause is None else CloseReason(wire.cause),
+        asked_price=price_or_none(wire.asked_price),
     )
 
 

@@ -222,8 +222,8 @@ class BotLoop:
                     refusal = self._enter(strategy, wish, session, now)
                     if refusal is not None:
                         self._keep_reason(session, strategy, refusal, now)
-                case Exit(symbol, reason):
-                    self._exits.want_symbol(strategy, symbol, reason)
+                case Exit():
+                    self._exits.want_symbol(strategy, wish)
                 case Tighten():
                     self._stops.want(strategy, wish)
                 case NoTrade():

@@ -39,6 +39,7 @@ from tbot_bot.control.trade_plot import trade_bars
 from tbot_bot.control.trading_day import trade_unrealised
 from tbot_bot.domain.money import Price
 from tbot_bot.domain.orders import Side
+from tbot_bot.domain.slippage import Slippage
 from tbot_bot.domain.strategy_results import NoTradeFilter
 from tbot_bot.domain.time import from_rfc3339, to_rfc3339
 from tbot_bot.domain.trades import Trade
@@ -116,6 +117,7 @@ class DashboardVerbs:
             symbol=asked.symbol,
             strategy=asked.strategy,
             day=asked.day,
+            reason=asked.reason,
         )
         return TradePage(items=_rows(page.items, conductor, {}), next=text_or_none(page.next))
 
@@ -204,8 +206,15 @@ def _cursor(text: str | None) -> int | None:
 def _rows(trades: Sequence[Trade], conductor: Conductor, marks: Mapping[str, Price]) -> list[TradeRow]:
     trade_ids = [trade.trade_id for trade in trades]
     reasons, stops = _reports(conductor).entry_reasons(trade_ids), _reports(conductor).last_stops(trade_ids)
+    slipped = _reports(conductor).entry_slippages(trade_ids)
     return [
-        _row(trade, marks.get(trade.symbol), reasons.get(trade.trade_id, ""), stops.get(trade.trade_id))
+        _row(
+            trade,
+            marks.get(trade.symbol),
+            reasons.get(trade.trade_id, ""),
+            stops.get(trade.trade_id),
+            slipped.get(trade.trade_id),
+        )
         for trade in trades
     ]
 
@@ -214,7 +223,9 @@ def _moment(at: datetime | None) -> str | None:
     return None if at is None else to_rfc3339(at)
 
 
-def _row(trade: Trade, mark: Price | None, entry_reason: str, last_stop: Price | None) -> TradeRow:
+def _row(
+    trade: Trade, mark: Price | None, entry_reason: str, last_stop: Price | None, slipped: Slippage | None
+) -> TradeRow:
     is_open = trade.closed_at is None
     quantity = trade.quantity if is_open else trade.entry_quantity
     return TradeRow(
@@ -235,4 +246,7 @@ def _row(trade: Trade, mark: Price | None, entry_reason: str, last_stop: Price |
         closed_at=None if trade.closed_at is None else to_rfc3339(trade.closed_at),
         entry_reason=entry_reason,
         close_reason=trade.close_reason,
+        closed_by=trade.closed_by,
+        entry_slippage=None if slipped is None else str(slipped.cost),
+        entry_slippage_bps=None if slipped is None else str(slipped.bps),
     )

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 
 from tbot_bot.domain.accounts import CASH_FLOAT, FEES_OF, POSITIONS_OF, RESULT_OF
+from tbot_bot.domain.close_reasons import CloseReason
 from tbot_bot.domain.entries import Entry, EventDraft, Posting
 from tbot_bot.domain.money import Money, allocate
 from tbot_bot.domain.order_facts import execution_facts
@@ -77,7 +78,14 @@ def fill_posting(match: Match, execution: Execution, book: Book) -> Posting:
 
 
 def trade_effects(
-    match: Match, record: OrderRecord, execution: Execution, trade: Trade | None, *, new: Trade, reason: str | None
+    match: Match,
+    record: OrderRecord,
+    execution: Execution,
+    trade: Trade | None,
+    *,
+    new: Trade,
+    reason: str | None,
+    cause: CloseReason,
 ) -> TradeEffects:
     """Fold a fill of the strategy book into the round trips of its symbol.
 
@@ -100,6 +108,7 @@ def trade_effects(
                 closed_at=execution.at,
                 closed_day=new.session_day,
                 close_reason=reason or record.role.value,
+                closed_by=cause,
             )
             trade = None
     if match.opened is not None:

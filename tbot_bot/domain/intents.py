@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
 
+from tbot_bot.domain.close_reasons import CloseReason
 from tbot_bot.domain.money import Price, Quantity
 from tbot_bot.domain.orders import Book, OrderRequest, OrderRole, OrderType, Side, client_order_id
 
@@ -37,6 +38,7 @@ class Exit:
 
     symbol: str
     reason: str
+    cause: CloseReason
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +81,7 @@ class OrderIntent:
     trade from 1. Entries and exits are market or limit orders; `stop_price` and
     `target_price` of an entry become its bracket legs. An exit that `joins` the entry of that client order id leaves
     its bracket standing for what it does not close.
+    `cause` is what an exit makes of the trade that it ends, `asked_price` the price on which it was decided, if known.
     """
 
     book: Book
@@ -98,6 +101,8 @@ class OrderIntent:
     attempt: int = 1
     trade_id: str | None = field(default=None)
     joins: str | None = None
+    cause: CloseReason | None = None
+    asked_price: Price | None = None
 
     @property
     def client_order_id(self) -> str:

@@ -14,6 +14,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
 
+from tbot_bot.domain.close_reasons import CloseReason
 from tbot_bot.domain.money import Money, Price, Quantity, round_half_even
 from tbot_bot.domain.orders import Book, Execution, Order, OrderRequest, OrderRole, OrderStatus, Side
 
@@ -65,7 +66,8 @@ class OrderRecord:
 
     `order.filled` is what the broker says was filled; `executed` is the sum of the executions booked here. They
     differ only while a fill is on its way. `trade_id` is the trade of its latest fill, `why` what
-    the strategy said when it wanted the order, `request_id` that of the person who asked for it, if one did.
+    the strategy said when it wanted the order, `request_id` that of the person who asked for it, if one did;
+    `cause` is what an exit makes of the trade that it ends, `asked_price` the price at which it was decided, if known.
     """
 
     request: OrderRequest
@@ -77,6 +79,8 @@ class OrderRecord:
     recorded_at: datetime
     why: str = ""
     request_id: str | None = None
+    cause: CloseReason | None = None
+    asked_price: Price | None = None
 
     @property
     def book(self) -> Book:
@@ -139,7 +143,8 @@ class Trade:
     """A round trip of the strategy book in one symbol: from flat to flat.
 
     Quantities and values are unsigned. `realised` is before fees; fees count when incurred. `session_day` is the
-    day it opened, `closed_day` the session that its result's win or loss belongs to. Times are market time.
+    day it opened, `closed_by` what ended it, `close_reason` that in words, `closed_day` the session
+    that its result's win or loss belongs to. Times are market time.
     """
 
     trade_id: str
@@ -159,6 +164,7 @@ class Trade:
     closed_at: datetime | None = None
     closed_day: date | None = None
     close_reason: str | None = None
+    closed_by: CloseReason | None = None
 
     @property
     def state(self) -> TradeState:

@@ -10,6 +10,8 @@ from sqlalchemy import Engine, Row, text
 
 from tbot_bot.domain.entries import Page
 from tbot_bot.domain.money import Money, Price, Quantity
+from tbot_bot.domain.orders import Side
+from tbot_bot.domain.slippage import Slippage, slippage
 from tbot_bot.domain.time import from_micros
 from tbot_bot.domain.trades import Trade
 from tbot_bot.storage.engine import reading
@@ -50,15 +52,30 @@ class TradeReports:
         self._reader = reading(engine)
 
     def closed_trades(
-        self, *, before: int | None, limit: int, symbol: str | None, strategy: str | None, day: str | None
+        self,
+        *,
+        before: int | None,
+        limit: int,
+        symbol: str | None,
+        strategy: str | None,
+        day: str | None,
+        reason: str | None = None,
     ) -> Page[Trade]:
         """Return closed trades, the last closed first; what is None does not restrict."""
         query = text(
             "SELECT * FROM trade WHERE closed_event IS NOT NULL AND (:before IS NULL OR closed_event < :before)"
             " AND (:symbol IS NULL OR symbol = :symbol) AND (:strategy IS NULL OR strategy = :strategy)"
-            " AND (:day IS NULL OR closed_day = :day) ORDER BY closed_event DESC LIMIT :limit"
+            " AND (:day IS NULL OR closed_day = :day) AND (:reason IS NULL OR closed_by = :reason)"
+            " ORDER BY closed_event DESC LIMIT :limit"
         )
-        values = {"before": before, "symbol": symbol, "strategy": strategy, "day": day, "limit": limit + 1}
+        values = {
+            "before": before,
+            "symbol": symbol,
+            "strategy": strategy,
+            "day": day,
+            "reason": reason,
+            "limit": limit + 1,
+        }
         with self._reader.connect() as connection:
             rows = connection.execute(query, values).all()
         more = rows[limit - 1].closed_event if len(rows) > limit else None
@@ -101,6 +118,25 @@ class TradeReports:
         with self._reader.connect() as connection:
             rows = connection.execute(query, {"trade": trade_id}).all()
         return [(from_micros(row.at_us), Price(row.price)) for row in rows]
+
+    def entry_slippages(self, trade_ids: Sequence[str]) -> dict[str, Slippage]:
+        """Return what each trade's entry cost against the price of its signal, by its id; unknown ones are absent."""
+        query = text(
+            "SELECT asked_price, execution.side, execution.quantity, execution.price"
+            " FROM trade_order JOIN execution USING (client_order_id)"
+            " WHERE trade_order.trade_id = :trade AND role = 'entry'"
+            " AND execution.side = trade_order.request ->> 'side'"
+        )
+        found: dict[str, Slippage] = {}
+        with self._reader.connect() as connection:
+            for trade_id in trade_ids:
+                rows = connection.execute(query, {"trade": trade_id}).all()
+                fills = [(Quantity(row.quantity), Price(row.price)) for row in rows]
+                if rows and rows[0].asked_price is not None:
+                    measured = slippage(Side(rows[0].side), Price(rows[0].asked_price), fills)
+                    if measured is not None:
+                        found[trade_id] = measured
+        return found
 
     def fills(self, trade_id: str) -> list[Fill]:
         """Return the executions of a trade, oldest first."""

@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from tbot_bot.domain.canonical import canonical_json
+from tbot_bot.domain.close_reasons import CloseReason
 from tbot_bot.domain.entries import Page
 from tbot_bot.domain.money import UNITS_MAX, Money, Price, Quantity
 from tbot_bot.domain.order_facts import execution_facts, execution_from_facts, request_facts, request_from_facts
@@ -28,10 +29,10 @@ _OPEN_ORDERS = text("""
 _ADD_ORDER = text("""
     INSERT INTO trade_order (client_order_id, number, parent, book, strategy, role, trade_id, request, broker_order_id,
                              status, quantity, filled, executed, limit_price, stop_price, reason, why,
-                             recorded_us, updated_us, request_id)
+                             recorded_us, updated_us, request_id, cause, asked_price)
     VALUES (:client_order_id, (SELECT coalesce(max(number), 0) + 1 FROM trade_order), :parent, :book, :strategy, :role,
             :trade_id, :request, :broker_order_id, :status, :quantity, :filled, :executed, :limit_price, :stop_price,
-            :reason, :why, :recorded_us, :updated_us, :request_id)
+            :reason, :why, :recorded_us, :updated_us, :request_id, :cause, :asked_price)
 """)
 _UPDATE_ORDER = text("""
     UPDATE trade_order SET trade_id = :trade_id, broker_order_id = :broker_order_id, status = :status,
@@ -80,15 +81,16 @@ _NEXT_NUMBER = text("SELECT coalesce(max(number), 0) + 1 FROM trade WHERE sessio
 _KEEP_TRADE = text("""
     INSERT INTO trade (trade_id, session_day, number, symbol, strategy, side, opened_us, entry_quantity, entry_value,
                        exit_quantity, exit_value, realised, fees, stop_price, target_price, closed_us, closed_day,
-                       close_reason, closed_event)
+                       close_reason, closed_by, closed_event)
     VALUES (:trade_id, :session_day, (SELECT coalesce(max(number), 0) + 1 FROM trade WHERE session_day = :session_day),
             :symbol, :strategy, :side, :opened_us, :entry_quantity, :entry_value, :exit_quantity, :exit_value,
-            :realised, :fees, :stop_price, :target_price, :closed_us, :closed_day, :close_reason, :closed_event)
+            :realised, :fees, :stop_price, :target_price, :closed_us, :closed_day, :close_reason,
+            :closed_by, :closed_event)
     ON CONFLICT (trade_id) DO UPDATE SET
         entry_quantity = excluded.entry_quantity, entry_value = excluded.entry_value,
         exit_quantity = excluded.exit_quantity, exit_value = excluded.exit_value, realised = excluded.realised,
         fees = excluded.fees, closed_us = excluded.closed_us, closed_day = excluded.closed_day,
-        close_reason = excluded.close_reason, closed_event = excluded.closed_event
+        close_reason = excluded.close_reason, closed_by = excluded.closed_by, closed_event = excluded.closed_event
 """)
 _CLOSED_TRADES = text("SELECT * FROM trade WHERE closed_event < :before ORDER BY closed_event DESC LIMIT :limit")
 _LAST_TRADE = text("SELECT trade_id FROM execution WHERE trade_id IS NOT NULL ORDER BY event_seq DESC LIMIT 1")
@@ -125,6 +127,8 @@ class SqlOrders:
                 "recorded_us": to_micros(record.recorded_at),
                 "why": record.why,
                 "request_id": record.request_id,
+                "cause": record.cause,
+                "asked_price": _units(record.asked_price),
             },
         )
 
@@ -322,6 +326,8 @@ def order_of_row(row: Any) -> OrderRecord:
         recorded_at=from_micros(row.recorded_us),
         why=row.why,
         request_id=row.request_id,
+        cause=None if row.cause is None else CloseReason(row.cause),
+        asked_price=_price(row.asked_price),
     )
 
 
@@ -373,6 +379,7 @@ def _trade_row(trade: Trade) -> dict[str, Any]:
         "closed_us": None if trade.closed_at is None else to_micros(trade.closed_at),
         "closed_day": None if trade.closed_day is None else trade.closed_day.isoformat(),
         "close_reason": trade.close_reason,
+        "closed_by": trade.closed_by,
     }
 
 
@@ -395,4 +402,5 @@ def trade_of(row: Any) -> Trade:
         closed_at=None if row.closed_us is None else from_micros(row.closed_us),
         closed_day=_day(row.closed_day),
         close_reason=row.close_reason,
+        closed_by=None if row.closed_by is None else CloseReason(row.closed_by),
     )

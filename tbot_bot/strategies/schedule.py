@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from tbot_bot.domain.close_reasons import CloseReason
 from tbot_bot.domain.intents import Exit, Window
 from tbot_bot.domain.market import Session
 from tbot_bot.strategies.base import Context
@@ -57,7 +58,7 @@ def time_exits(context: Context[Any, Any], exit_at: datetime) -> Iterator[Exit]:
     session = context.session
     for trade in context.trades:
         if trade.session_day != session.day:
-            yield Exit(trade.symbol, f"held over from {trade.session_day}")
+            yield Exit(trade.symbol, f"held over from {trade.session_day}", CloseReason.HELD_OVER)
         elif context.now >= exit_at:
             minutes = (context.now - session.open_at) // timedelta(minutes=1)
-            yield Exit(trade.symbol, f"time exit, {minutes} minutes into the session")
+            yield Exit(trade.symbol, f"time exit, {minutes} minutes into the session", CloseReason.TIME_EXIT)

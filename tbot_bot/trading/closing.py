@@ -14,6 +14,7 @@ from itertools import count
 
 from tbot_bot.api.control import ClosingReport, ClosingStep, PreviewLine
 from tbot_bot.domain.broker import Broker, BrokerUnavailableError, OrderRefusedError
+from tbot_bot.domain.close_reasons import CloseReason
 from tbot_bot.domain.intents import OrderIntent
 from tbot_bot.domain.market import MarketClock
 from tbot_bot.domain.money import Price, Quantity
@@ -42,6 +43,9 @@ class ClosingKind(StrEnum):
 
     STOP = "stop"
     KILL = "kill"
+
+
+_CAUSES = {ClosingKind.STOP: CloseReason.STOP_ACT, ClosingKind.KILL: CloseReason.KILL}
 
 
 class ClosingOutcome(StrEnum):
@@ -303,7 +307,7 @@ class Closing:
         if not quantity:
             self._absences[trade.trade_id] = self._absences.get(trade.trade_id, 0) + 1
             return "the broker has no such position" if self._absences[trade.trade_id] >= ABSENT_ANSWERS else None
-        intent = exit_intent(self._orders, trade, quantity, market_time, self.kind)
+        intent = exit_intent(self._orders, trade, quantity, market_time, self.kind, _CAUSES[self.kind])
         refused = self._orders.accept_closing(intent)
         if refused is not None:
             return refused
@@ -350,7 +354,7 @@ def _pause(failures: int) -> timedelta:
 
 
 def exit_intent(
-    orders: OrderService, trade: Trade, quantity: Quantity, market_time: datetime, reason: str
+    orders: OrderService, trade: Trade, quantity: Quantity, market_time: datetime, reason: str, cause: CloseReason
 ) -> OrderIntent:
     """The next exit of a trade at the market, under an id that is not on record yet."""
     first = OrderIntent(
@@ -364,6 +368,7 @@ def exit_intent(
         session_day=trade.session_day,
         number=orders.number_of(trade) or 1,
         reason=reason,
+        cause=cause,
         decided_at=market_time,
         trade_id=trade.trade_id,
     )

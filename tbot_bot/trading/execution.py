@@ -179,6 +179,7 @@ class EntryDesk:
             decided_at=now,
             stop_price=wish.stop_price,
             target_price=wish.target_price,
+            asked_price=wish.reference_price,
         )
         sending = self._recipe.send(intent)
         if sending.status is not SendStatus.HELD:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from tbot_bot.domain.broker import Broker
-from tbot_bot.domain.intents import OrderIntent
+from tbot_bot.domain.close_reasons import CloseReason
+from tbot_bot.domain.intents import Exit, OrderIntent
 from tbot_bot.domain.open_trades import OpenTrade
 from tbot_bot.domain.orders import Book, Order, OrderRole, OrderStatus, OrderType
 from tbot_bot.trading.execution import OrderRecipe, SendStatus
@@ -23,6 +24,7 @@ class _Closing:
     """A trade on its way out. Exits up to attempt `asked` were asked for; up to `settled` they are over."""
 
     reason: str
+    cause: CloseReason
     asked: int = 0
     settled: int = 0
     next_at_s: float = 0.0
@@ -53,15 +55,15 @@ class ExitDesk:
         """Whether this trade is on its way out."""
         return trade.trade_id in self._closings
 
-    def want(self, trade: OpenTrade, reason: str) -> None:
+    def want(self, trade: OpenTrade, reason: str, cause: CloseReason) -> None:
         """Close this trade; wanting it again changes nothing."""
-        self._closings.setdefault(trade.trade_id, _Closing(reason))
+        self._closings.setdefault(trade.trade_id, _Closing(reason, cause))
 
-    def want_symbol(self, strategy: str, symbol: str, reason: str) -> None:
-        """Close the strategy's trades in `symbol`."""
+    def want_symbol(self, strategy: str, wish: Exit) -> None:
+        """Close the strategy's trades in the symbol of the wish."""
         for trade in list(self._view.trades.values()):
-            if (trade.strategy, trade.symbol) == (strategy, symbol):
-                self.want(trade, reason)
+            if (trade.strategy, trade.symbol) == (strategy, wish.symbol):
+                self.want(trade, wish.reason, wish.cause)
 
     def want_nothing(self) -> None:
         """Forget every exit that is wanted; what was sent stays sent."""
@@ -72,14 +74,14 @@ class ExitDesk:
         for trade in list(self._view.trades.values()):
             stop = self._view.orders.get(trade.order_id(OrderRole.STOP_LOSS))
             if stop is not None and stop.status.is_final and stop.status is not OrderStatus.FILLED:
-                self.want(trade, f"its protective stop is {stop.status}")
+                self.want(trade, f"its protective stop is {stop.status}", CloseReason.UNPROTECTED)
 
     def check_protection(self) -> None:
         """Close every trade that has no working stop at the broker."""
         for trade in list(self._view.trades.values()):
             stop = self._look(trade, OrderRole.STOP_LOSS)
             if stop is None or stop.status.is_final:
-                self.want(trade, "it has no working protective stop")
+                self.want(trade, "it has no working protective stop", CloseReason.UNPROTECTED)
 
     def advance(self, now: datetime) -> None:
         """Take the next step of every exit; `now` is market time and the market is open.
@@ -144,6 +146,7 @@ class ExitDesk:
             session_day=trade.session_day,
             number=trade.number,
             reason=closing.reason,
+            cause=closing.cause,
             decided_at=now,
             attempt=closing.settled + 1,
             trade_id=trade.trade_id,

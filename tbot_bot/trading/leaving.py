@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tbot_bot.domain.broker import Broker, BrokerUnavailableError, OrderRefusedError
+from tbot_bot.domain.close_reasons import CloseReason
 from tbot_bot.domain.orders import Book, OrderRole, book_of, role_of
 from tbot_bot.domain.time import Clock
 from tbot_bot.domain.trades import Trade
@@ -58,7 +59,7 @@ def _close(broker: Broker, orders: OrderService, exposed: list[Trade]) -> Iterat
         if not quantity:
             yield f"{trade.symbol}: the books have this open, and the broker has no such position."
             continue
-        intent = exit_intent(orders, trade, quantity, market.now, REASON)
+        intent = exit_intent(orders, trade, quantity, market.now, REASON, CloseReason.SHUTDOWN)
         refused = orders.accept_closing(intent)
         if refused is None:
             try:

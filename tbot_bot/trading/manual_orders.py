@@ -17,6 +17,7 @@ import structlog
 
 from tbot_bot.domain.audit import RefusedError
 from tbot_bot.domain.broker import Broker, BrokerUnavailableError, OrderRefusedError
+from tbot_bot.domain.close_reasons import CloseReason
 from tbot_bot.domain.intents import OrderIntent
 from tbot_bot.domain.manual_exits import ExitFacts, ExitWish, Refusal, judge_cancel, judge_exit
 from tbot_bot.domain.market import Instrument
@@ -93,11 +94,11 @@ class ManualOrders:
             known = self._orders.records.order_asked_by(request_id)
             if known is not None:
                 return _unless_refused(known)
-            _, facts = self._facts(trade)
+            mark, facts = self._facts(trade)
             refusal = judge_exit(wish, facts)
             if refusal is not None:
                 raise ManualOrderRefusedError(refusal)
-            intent = self._intent(wish, facts, actor)
+            intent = self._intent(wish, facts, actor, mark)
             refused = self._orders.accept_closing(intent, request_id)
             if refused is not None:
                 raise ManualOrderRefusedError(Refusal(refused, "Look at the working orders, and try again."))
@@ -169,7 +170,7 @@ class ManualOrders:
             tick=instrument.tick if instrument else None,
         )
 
-    def _intent(self, wish: ExitWish, facts: ExitFacts, actor: str) -> OrderIntent:
+    def _intent(self, wish: ExitWish, facts: ExitFacts, actor: str, mark: Price | None) -> OrderIntent:
         trade = facts.trade
         number, attempt = self._orders.number_of(trade) or 1, 1
         entry = client_order_id(Book.STRATEGY, trade.strategy, trade.symbol, trade.session_day, number, OrderRole.ENTRY)
@@ -189,6 +190,8 @@ class ManualOrders:
                 limit_price=wish.limit_price,
                 attempt=attempt,
                 trade_id=trade.trade_id,
+                cause=CloseReason.OPERATOR,
+                asked_price=wish.limit_price or mark,
                 joins=entry if self._has_legs(entry) else None,
             )
             if self._orders.records.order(intent.client_order_id) is None:

@@ -140,6 +140,8 @@ class OrderService:
                     recorded_at=self._clock.now(),
                     why=intent.reason,
                     request_id=request_id,
+                    cause=intent.cause,
+                    asked_price=intent.asked_price,
                 )
             except IntentConflictError as error:
                 return str(error)

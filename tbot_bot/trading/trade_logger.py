@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import date, datetime
 
+from tbot_bot.domain.close_reasons import CloseReason
 from tbot_bot.domain.entries import Draft, Page
 from tbot_bot.domain.fills import NO_TRADE, TradeEffects, fill_event, fill_posting, new_trade, trade_effects
 from tbot_bot.domain.intents import NoTrade, Stage
 from tbot_bot.domain.market import Session
-from tbot_bot.domain.money import Money, Quantity
+from tbot_bot.domain.money import Money, Price, Quantity
 from tbot_bot.domain.orders import Book, Execution, Order, OrderRequest, OrderRole, OrderStatus, book_of, role_of
 from tbot_bot.domain.positions import FillError, Match, Position, match_fill
 from tbot_bot.domain.strategy_results import NoTradeFilter, NoTradeRecord, StrategyResult, r_multiple
@@ -55,10 +56,12 @@ class TradeLogger:
         recorded_at: datetime,
         why: str = "",
         request_id: str | None = None,
+        cause: CloseReason | None = None,
+        asked_price: Price | None = None,
     ) -> RecordedIntent:
         """Put an order and its bracket legs on record before it is sent; `at` is market time.
 
-        `request_id` is that of the person who asks for it, if one does.
+        `request_id` is that of the person who asks for it, if one does; `cause` and `asked_price` as in OrderRecord.
         A repeat of the same request returns the record with `is_new` False: ask the broker, do not send again.
         Raises IntentRefusedError, IntentConflictError.
         """
@@ -69,7 +72,7 @@ class TradeLogger:
                     raise IntentConflictError(request.client_order_id)
                 return RecordedIntent(known, is_new=False)
             record = _new_record(request, request.joins, strategy, at, recorded_at, why)
-            record = replace(record, request_id=request_id)
+            record = replace(record, request_id=request_id, cause=cause, asked_price=asked_price)
             unit.orders.add_order(record)
             for leg in request.bracket:
                 unit.orders.add_order(_new_record(leg, request.client_order_id, strategy, at, recorded_at, why))
@@ -370,7 +373,19 @@ def _effects(
         unit.trades.open_trade(execution.symbol),
         new=new_trade(trade_id_of(session_day, number), session_day, record, execution),
         reason=_closing_reason(record, execution),
+        cause=_closing_cause(record, execution),
     )
+
+
+def _closing_cause(record: OrderRecord, execution: Execution) -> CloseReason:
+    """What ends a trade that this fill ends; a stop that was moved has trailed."""
+    if execution.busts is not None:
+        return CloseReason.BUST
+    if record.role is OrderRole.TAKE_PROFIT:
+        return CloseReason.TARGET
+    if record.role is OrderRole.STOP_LOSS:
+        return CloseReason.STOP if record.order.stop_price == record.request.stop_price else CloseReason.TRAIL
+    return record.cause or CloseReason.OTHER
 
 
 def _closing_reason(record: OrderRecord, execution: Execution) -> str | None:

@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 from flask import Blueprint, Response, render_template, request
 from pydantic import Field
 
+from tbot_bot.api.close_reasons import CloseReason
 from tbot_bot.api.errors import Problem
 from tbot_bot.api.lifecycle import Phase
 from tbot_bot.api.permissions import Permission
@@ -65,6 +66,7 @@ class Filter:
     order: str
     cursor: str | None
     why: str | None
+    reason: CloseReason | None
 
     @classmethod
     def of_request(cls) -> Filter:
@@ -80,23 +82,25 @@ class Filter:
             order=one_of("order", ("asc", "desc"), "desc"),
             cursor=asked.get("cursor"),
             why=asked.get("why"),
+            reason=_reason(),
         )
 
     @property
     def narrows(self) -> bool:
         """Whether it leaves anything out."""
-        return any((self.symbol, self.strategy, self.day))
+        return any((self.symbol, self.strategy, self.day, self.reason))
 
     def address(self, path: str = "", **changed: str | None) -> str:
         """The page's address with this filter, changed so."""
         parts = {"symbol": self.symbol, "strategy": self.strategy, "day": self.day, "sort": self.sort,
-                 "order": self.order} | changed  # fmt: skip
+                 "order": self.order, "reason": self.reason} | changed  # fmt: skip
         return f"{PAGE.prefix}/{path}?{urlencode({name: value for name, value in parts.items() if value})}"
 
     def page(self, limit: int) -> AskTrades:
         """What to ask the runner."""
         return AskTrades(
-            cursor=self.cursor, limit=limit, symbol=self.symbol, strategy=self.strategy, day=self.day
+            cursor=self.cursor, limit=limit, symbol=self.symbol, strategy=self.strategy, day=self.day,
+            reason=self.reason,
         )  # fmt: skip
 
     def not_made(self, limit: int, cursor: str | None) -> AskNoTrades:
@@ -195,6 +199,8 @@ def detail(trade_id: str) -> Answer:
 def _open(chosen: Filter) -> TradePage:
     found: TradePage = runner().call("trades.open")
     kept = trade_view.matching(found.items, chosen.symbol, chosen.strategy)
+    if chosen.reason:
+        kept = []
     if chosen.day:
         kept = [trade for trade in kept if trade.opened_at.startswith(chosen.day)]
     ordered = trade_view.in_order(kept, chosen.sort, descending=chosen.order == "desc")
@@ -219,6 +225,11 @@ def _detail(trade_id: str) -> TradeDetail:
 def _bars(trade_id: str) -> TradeBars:
     found: TradeBars = runner().call("trades.bars", AskTrade(trade_id=trade_id))
     return found
+
+
+def _reason() -> CloseReason | None:
+    asked = one_of("reason", tuple(CloseReason), None)
+    return None if asked is None else CloseReason(asked)
 
 
 def _is_day(text: str | None) -> bool:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from itertools import groupby
 
+from tbot_bot.api.close_reasons import CloseReason
 from tbot_bot.api.trades import FillRow, NoTradeRow, PostingRow, TradeRow
 from tbot_bot.domain.money import Money, Price, Quantity, to_decimal, total
 from tbot_web.support import figures
@@ -16,9 +17,25 @@ from tbot_web.support.figures import Shown
 EXPORTED = (
     "trade_id", "symbol", "strategy", "side", "quantity", "entry_price", "exit_price", "mark", "stop_price",
     "target_price", "fees", "realised_pnl", "unrealised_pnl", "opened_at", "closed_at", "entry_reason", "close_reason",
+    "closed_by", "entry_slippage", "entry_slippage_bps",
 )  # fmt: skip
 #: How a bracket leg's role reads as the reason of a close; other reasons are sentences already.
 _CLOSED_BY = {"stop_loss": "stopped out", "take_profit": "target reached"}
+#: What closed a trade, as the filter names it.
+CLOSED_BY = {
+    CloseReason.STOP: "stop",
+    CloseReason.TRAIL: "trailed stop",
+    CloseReason.TARGET: "target",
+    CloseReason.TIME_EXIT: "time exit",
+    CloseReason.HELD_OVER: "held over",
+    CloseReason.UNPROTECTED: "no stop stood",
+    CloseReason.OPERATOR: "a person",
+    CloseReason.STOP_ACT: "Stop",
+    CloseReason.KILL: "Kill",
+    CloseReason.SHUTDOWN: "shutdown",
+    CloseReason.BUST: "undone by the broker",
+    CloseReason.OTHER: "another order",
+}
 #: Where a trade that was not made was stopped.
 _STAGES = {
     "filter": "choice of symbols",
@@ -70,6 +87,12 @@ def fees_total(trades: Sequence[TradeRow]) -> Shown | None:
 def closed_by(trade: TradeRow) -> str:
     """Why the trade was closed, in words; nothing while it is open."""
     return _CLOSED_BY.get(trade.close_reason or "", trade.close_reason or "")
+
+
+def slipped(trade: TradeRow) -> str | None:
+    """What the entry cost more than at the signal's price, with its share; None where that is not known."""
+    cost = figures.money(trade.entry_slippage, sign=False)
+    return None if cost is None else f"{cost.text} ({trade.entry_slippage_bps} bp)"
 
 
 def stopped_at(row: NoTradeRow) -> str:

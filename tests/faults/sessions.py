@@ -21,6 +21,7 @@ from tbot_bot.accounting.ledger import Ledger
 from tbot_bot.api.bot_protocol import Halt, Pause, Run
 from tbot_bot.control.bot_loop import BotLoop
 from tbot_bot.domain.broker import BrokerUnavailableError, OrderRefusedError
+from tbot_bot.domain.close_reasons import CloseReason
 from tbot_bot.domain.gate import GateConditions, RiskLimits
 from tbot_bot.domain.intents import Enter, Exit, NoTrade, OrderIntent, Tighten, Window, Wish
 from tbot_bot.domain.lifecycle import State
@@ -182,7 +183,7 @@ class Script:
             target = _off(mark, side.sign * self._random.choice((20, 100, 900)))
             return strategy, Enter(symbol, side, mark, stop, target, "by chance")
         if drawn < 0.15:
-            return trade.strategy, Exit(symbol, "by chance")
+            return trade.strategy, Exit(symbol, "by chance", CloseReason.OTHER)
         if drawn < 0.35:
             return trade.strategy, Tighten(symbol, _off(mark, -trade.side.sign * 15), "by chance")
         return None

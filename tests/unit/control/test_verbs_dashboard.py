@@ -99,6 +99,9 @@ def test_closed_trades_come_by_pages(dashboard: Dashboard) -> None:
         assert (row.mark, row.unrealised_pnl, row.quantity, row.close_reason) == (None, None, "100", "stop")
         assert row.closed_at
     assert [row.symbol for row in dashboard.ask("trades.closed", symbol="BBB").items] == ["BBB"]
+    assert len(dashboard.ask("trades.closed", reason="stop_act").items) == 3
+    assert dashboard.ask("trades.closed", reason="target").items == []
+    assert (first.items[0].entry_slippage, first.items[0].entry_slippage_bps) == (None, None)  # no price was named
     assert dashboard.ask("trades.closed", day="2013-10-07").items == []
 
 

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tbot_bot.api.settings import describe, validate
+from tbot_bot.domain.close_reasons import CloseReason
 from tbot_bot.domain.intents import Enter, Exit, NoTrade, Stage, Window, Wish
 from tbot_bot.domain.market import Session
 from tbot_bot.domain.money import Price, Quantity
@@ -185,13 +186,13 @@ def test_time_exit_comes_at_the_latest_five_minutes_before_the_close(close_minut
     before = decide(quiet, at=exit_minute - 1, trades=[held()], session=session)
     assert not [wish for wish in before if isinstance(wish, Exit)]
     wish = only(decide(quiet, at=exit_minute, trades=[held()], session=session))
-    assert wish == Exit("SPY", f"time exit, {exit_minute} minutes into the session")
+    assert wish == Exit("SPY", f"time exit, {exit_minute} minutes into the session", CloseReason.TIME_EXIT)
     assert STRATEGY.window_at(session, minute(exit_minute), DEFAULTS) is Window.IDLE
 
 
 def test_a_trade_of_an_earlier_session_is_closed_at_once() -> None:
     wish = only(decide({"SPY": quiet_range(minutes=1)}, trades=[held(1)]))
-    assert wish == Exit("SPY", "held over from 2024-05-06")
+    assert wish == Exit("SPY", "held over from 2024-05-06", CloseReason.HELD_OVER)
 
 
 def test_the_same_context_gives_the_same_wishes() -> None:

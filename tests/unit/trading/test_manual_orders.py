@@ -11,6 +11,7 @@ from threading import Barrier, Thread
 import pytest
 
 from tbot_bot.domain.broker import BrokerUnavailableError
+from tbot_bot.domain.close_reasons import CloseReason
 from tbot_bot.domain.lifecycle import State
 from tbot_bot.domain.manual_exits import ExitWish
 from tbot_bot.domain.money import Price, Quantity
@@ -70,6 +71,8 @@ def test_all_of_a_trade_is_closed_at_the_market(trading: Desk) -> None:
     follow(trading)
     (closed,) = trading.orders.records.closed_trades(1).items
     assert (closed.exit_quantity, closed.close_reason) == (Quantity.of(100), "closed by ada")
+    assert closed.closed_by is CloseReason.OPERATOR
+    assert order(trading, EXIT).asked_price == Price.of("100")
     assert trading.line.inner.positions() == []
     assert trading.line.inner.open_orders() == []
     assert order(trading, STOP).order.status is OrderStatus.CANCELLED

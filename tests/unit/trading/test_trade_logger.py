@@ -3,6 +3,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
+from tbot_bot.domain.close_reasons import CloseReason
 from tbot_bot.domain.market import Session
 from tbot_bot.domain.money import Money, Price, Quantity
 from tbot_bot.domain.orders import Book, OrderRole, OrderStatus, Side
@@ -292,6 +293,7 @@ def test_a_busted_entry_leaves_nothing_but_its_history(desk):
     assert (desk.trades.open_trades(), desk.ledger.ledger_cash()) == ((), Money.of("100000"))
     closed = desk.trades.trade(applied.closed_trade_id)
     assert (closed.close_reason, closed.realised_pnl) == ("its fill was undone by the broker", Money.zero())
+    assert closed.closed_by is CloseReason.BUST
     order = desk.trades.order(made.client_order_id)
     assert (order.executed, order.order.filled) == (Quantity.zero(), Quantity.of("10"))
     assert desk.trades.verify_results() == ()
@@ -376,9 +378,30 @@ def test_a_round_trip_from_flat_to_flat_is_one_trade(desk):
     )
     assert (trade.stop_price, trade.target_price) == (Price.of("95"), Price.of("110"))
     assert (trade.close_reason, trade.closed_at) == ("stop_loss", OPEN_AT + timedelta(minutes=5))
+    assert trade.closed_by is CloseReason.STOP
     assert desk.trades.trade(trade.trade_id) == trade
     assert desk.trades.trade("T-1") is None
     assert desk.trades.open_trades() == ()
+
+
+@pytest.mark.parametrize(
+    ("leg", "price", "moved", "cause"),
+    [
+        (0, "97", "97", CloseReason.TRAIL),
+        (0, "95", None, CloseReason.STOP),
+        (1, "110", None, CloseReason.TARGET),
+    ],
+)
+def test_the_order_that_ends_a_trade_says_what_closed_it(desk, leg, price, moved, cause):
+    record(desk, bracket())
+    apply(desk, execution(1, bracket(), "100", "1"))
+    ending = bracket().bracket[leg]
+    if moved is not None:
+        stop = desk.trades.order(ending.client_order_id).order
+        desk.trades.record_order(replace(stop, status=OrderStatus.ACCEPTED, stop_price=Price.of(moved)))
+    apply(desk, execution(2, ending, price, "1", at=OPEN_AT + timedelta(minutes=5)))
+    (trade,) = desk.trades.closed_trades(10).items
+    assert trade.closed_by is cause
 
 
 def test_crossing_through_zero_ends_one_trade_and_begins_the_next(desk):
@@ -389,6 +412,7 @@ def test_crossing_through_zero_ends_one_trade_and_begins_the_next(desk):
     assert (applied.closed_trade_id, applied.trade_id) == (closed.trade_id, opened.trade_id)
     assert (closed.trade_id, opened.trade_id) == ("T-20131004-0001", "T-20131004-0002")
     assert (closed.close_reason, closed.fees, closed.realised) == ("reversed", Money.of("1"), Money.of("10"))
+    assert closed.closed_by is CloseReason.OTHER
     assert (opened.side, opened.quantity, opened.fees) == (Side.SELL, Quantity.of("5"), Money.of("0.50"))
     assert desk.trades.last_trade_id() == opened.trade_id
 

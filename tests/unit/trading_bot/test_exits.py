@@ -9,6 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tbot_bot.api.bot_protocol import AskIntent, FromBot, Halt, Run
+from tbot_bot.domain.close_reasons import CloseReason
+from tbot_bot.domain.intents import Exit
 from tbot_bot.domain.money import Price, Quantity
 from tbot_bot.domain.orders import Book, OrderRequest, OrderStatus, OrderType, Side
 from tbot_bot.venue.faults import Fault, FaultKind
@@ -87,7 +89,7 @@ def test_a_leg_that_fills_while_it_is_being_cancelled_leaves_nothing_to_send(sta
 
     scene.broker.fail = race
     scene.market.advance_to(minute(239.75))
-    scene.loop._exits.want_symbol("open", "SPY", "asked")
+    scene.loop._exits.want_symbol("open", Exit("SPY", "asked", CloseReason.OTHER))
     scene.step(4)
     scene.play(250, first=241)
     assert asked
@@ -109,7 +111,7 @@ def test_a_leg_that_fills_between_two_looks_leaves_nothing_to_send(stage: SceneM
         return None
 
     scene.broker.fail = race
-    scene.loop._exits.want_symbol("open", "SPY", "asked")
+    scene.loop._exits.want_symbol("open", Exit("SPY", "asked", CloseReason.OTHER))
     scene.step(3)
     assert looked
     assert scene.books.exits == []
@@ -132,7 +134,7 @@ def test_an_entry_that_still_fills_is_stopped_before_the_exit(stage: SceneMaker)
     scene = stage({"SPY": thin})
     scene.run()
     scene.play(16)
-    scene.loop._exits.want_symbol("open", "SPY", "asked")
+    scene.loop._exits.want_symbol("open", Exit("SPY", "asked", CloseReason.OTHER))
     scene.play(40, first=17)
     entry = scene.market.order("S-open-SPY-20240507-1-E")
     assert entry is not None

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from tbot_bot.api.bot_protocol import Halt
 from tbot_bot.domain.broker import OrderRefusedError
+from tbot_bot.domain.close_reasons import CloseReason
 from tbot_bot.domain.money import Price
 from tbot_bot.domain.orders import Order, OrderStatus
 from tests.unit.trading_bot.conftest import SceneMaker
@@ -122,7 +123,7 @@ def test_a_trade_on_its_way_out_keeps_what_is_being_cancelled(stage: SceneMaker)
     scene.loop.hear(Halt(reason="again", cancel_entries=False))
     scene.run()
     trade = scene.books.trades()[0]
-    scene.loop._exits.want(trade, "asked for")
+    scene.loop._exits.want(trade, "asked for", CloseReason.OTHER)
     scene.play(24, first=19)
     assert stop_of(scene).stop_price == Price.of(99)
     assert scene.market.positions() == []

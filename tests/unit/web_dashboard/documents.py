@@ -95,13 +95,17 @@ def trade(number: int, **changes: Any) -> trades.TradeRow:
         stop_price="166.8", target_price="168.2", fees="0.48", realised_pnl="15.36" if won else "-12.4",
         unrealised_pnl=None, opened_at=to_rfc3339(opened), closed_at=to_rfc3339(opened + timedelta(minutes=19)),
         entry_reason="broke the opening range", close_reason="target" if won else "stop",
+        closed_by="target" if won else "stop", entry_slippage="0.24", entry_slippage_bps="0.6",
     ).model_copy(update=changes)  # fmt: skip
 
 
 def open_trades() -> list[trades.TradeRow]:
     """Three open trades, one of which has no mark."""
-    changes: dict[str, Any] = {"closed_at": None, "exit_price": None, "close_reason": None, "realised_pnl": "-0.24",
-                               "opened_at": to_rfc3339(MARKET_TIME - timedelta(minutes=12))}  # fmt: skip
+    changes: dict[str, Any] = {
+        **dict.fromkeys(("closed_at", "exit_price", "close_reason", "closed_by")),
+        "realised_pnl": "-0.24",
+        "opened_at": to_rfc3339(MARKET_TIME - timedelta(minutes=12)),
+    }
     rows = [("SPY", "long", "167.91", "15.6"), ("BAC", "long", "13.94", "-12.16"), ("IBM", "short", None, None)]
     return [
         trade(7 + number, symbol=symbol, side=side, mark=mark, unrealised_pnl=pnl,
@@ -306,6 +310,7 @@ def answers() -> Answers:
             for row in reversed(closed)
             if asked.symbol in (None, row.symbol)
             and asked.strategy in (None, row.strategy)
+            and asked.reason in (None, row.closed_by)
             and (asked.day is None or (row.closed_at or "").startswith(asked.day))
         ]
         start = int(asked.cursor or 0)
