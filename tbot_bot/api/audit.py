@@ -84,7 +84,9 @@ class AuditWhole(Message):
 class AuditRecord(AuditWhole):
     """One record, and what else belongs to its request."""
 
-    related: list[AuditItem] = Field(description="All records of the same request, this one among them, oldest first.")
+    related: list[AuditItem] = Field(
+        description="All records of the same request or act, this one among them, oldest first."
+    )
 
 
 class AskAuditExport(AuditQuery):

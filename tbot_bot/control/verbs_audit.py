@@ -29,6 +29,7 @@ from tbot_bot.domain.time import from_rfc3339, to_rfc3339
 
 #: A request leaves a few records; no page is to grow without end.
 _RELATED = 100
+_OTHER_HALF = {AuditPhase.INTENT: AuditPhase.OUTCOME, AuditPhase.OUTCOME: AuditPhase.INTENT}
 #: Records on a page of an export; it may be waited for, but not for long.
 _EXPORTED = 500
 
@@ -61,11 +62,31 @@ class AuditVerbs:
             raise ApiError.of(
                 404, "no_such_record", "There is no such record", f"Entry {asked.seq}.", "Go back to the list."
             )
-        related = [record]
-        if request_id := record.entry.request_id:
-            same = self._audit.page(AuditFilter(request_id=request_id), limit=_RELATED)
-            related = list(reversed(same.items))
-        return Shown(**_facts(record), related=[_item(one) for one in related])
+        return Shown(**_facts(record), related=[_item(one) for one in self._related(record)])
+
+    def _related(self, record: AuditRecord) -> list[AuditRecord]:
+        """All of its request, oldest first; of an act without one, intent and outcome."""
+        if record.entry.request_id:
+            same = self._audit.page(AuditFilter(request_id=record.entry.request_id), limit=_RELATED)
+            return list(reversed(same.items))
+        other = self._other_half(record)
+        return sorted([record, other] if other else [record], key=lambda one: one.seq)
+
+    def _other_half(self, record: AuditRecord) -> AuditRecord | None:
+        """The nearest outcome after an intent, or intent before an outcome, of the same act on the same thing."""
+        entry, other = record.entry, _OTHER_HALF.get(record.entry.phase)
+        if other is None:
+            return None
+        before = record.seq + (_RELATED if other is AuditPhase.OUTCOME else 0)
+        page = self._audit.page(
+            AuditFilter(actor=entry.actor, verb=entry.verb, phase=other), before=before, limit=_RELATED
+        )
+        found = [
+            one
+            for one in page.items
+            if one.entry.target == entry.target and (one.seq > record.seq) is (other is AuditPhase.OUTCOME)
+        ]
+        return min(found, key=lambda one: abs(one.seq - record.seq), default=None)
 
     def _export(self, caller: Caller, asked: AskAuditExport) -> AuditExport:
         """The first page records the intent, the last one the outcome; a reader who leaves leaves the intent alone."""

@@ -87,6 +87,20 @@ def test_an_act_is_one_intent_and_one_outcome_of_its_request(desk: Desk) -> None
     assert alone.before is None
 
 
+def test_an_act_without_a_request_id_is_still_shown_whole(desk: Desk) -> None:
+    for target in ("ada", "bob", "ada"):
+        with desk.audit.act(verb="user.change", actor="system", target=target):
+            desk.audit.record(verb="other", phase="event", actor="system")
+    first = desk.audit.end()[0] - 8
+    pairs = {seq: [one.seq for one in desk.ask("audit.record", seq=seq).related] for seq in range(first, first + 9)}
+    for start in (first, first + 3, first + 6):
+        assert pairs[start] == pairs[start + 2] == [start, start + 2]
+        assert pairs[start + 1] == [start + 1]
+    desk.audit.record(verb="user.change", phase="intent", actor="system", target="eve")
+    end = desk.audit.end()[0]
+    assert [one.seq for one in desk.ask("audit.record", seq=end).related] == [end]
+
+
 def test_each_part_of_the_filter_narrows(desk: Desk) -> None:
     start = desk.audit.end()[0]
     for number, result in enumerate(("ok", "refused", "failed"), 1):

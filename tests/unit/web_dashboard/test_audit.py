@@ -86,7 +86,7 @@ def test_a_change_is_shown_side_by_side_with_its_intent(admin: Browser) -> None:
     for shown in ("192.0.2.7", "the old host is switched off", "5f" * 32, "state idle"):
         assert shown in page
     assert "What it changed stands in its outcome" in admin.get(f"/audit/{COUNT - 1}").text
-    assert "It belongs to no request" in admin.get("/audit/5").text
+    assert "It stands alone" in admin.get("/audit/5").text
 
 
 def test_a_record_that_is_not_there(admin: Browser) -> None:
