@@ -32,6 +32,7 @@ class LinkKind(StrEnum):
 
     INVITATION = "invitation"
     RESET = "reset"
+    EMAIL = "email"
 
 
 class Person(Message):
@@ -177,6 +178,25 @@ class ChoosePassword(Message):
 
     kind: LinkKind
     sealed: str
+
+
+class ChangeEmail(Message):
+    """Another mail address of one's own; a link is mailed to it."""
+
+    email: str = Field(max_length=320)
+
+
+class ConfirmEmail(Message):
+    """Use up a link that was mailed to another address; `sealed` holds `token`."""
+
+    sealed: str
+
+
+class EmailConfirmed(Message):
+    """The address is in force."""
+
+    email: str
+    generation: int
 
 
 class PasswordChosen(Message):

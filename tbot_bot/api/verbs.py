@@ -109,6 +109,7 @@ _TABLE = (
     Verb("account.enrol_second_factor", Permission.ACCOUNT_SELF, _MAIN, sessions.ProveFactor, sessions.Rotated, True),
     Verb("account.remove_second_factor", Permission.ACCOUNT_SELF, _MAIN, Nothing, sessions.Rotated, True),
     Verb("account.renew_recovery_codes", Permission.ACCOUNT_SELF, _MAIN, Nothing, sessions.RecoveryCodes, True),
+    Verb("account.change_email", Permission.ACCOUNT_SELF, _MAIN, users.ChangeEmail, Nothing, True),
     # people, and the links by which they come in
     Verb("users.list", Permission.USERS_MANAGE, _LIVE, Nothing, users.People),
     Verb("users.view", Permission.USERS_MANAGE, _LIVE, users.AskPerson, users.PersonDetail),
@@ -121,6 +122,14 @@ _TABLE = (
     Verb("link.ways", Permission.PUBLIC, _MAIN | {State.REGISTRATION}, Nothing, users.LinkWays),
     Verb("link.ask_reset", Permission.PUBLIC, _MAIN | {State.REGISTRATION}, users.AskReset, Nothing, True),
     Verb("link.holder", Permission.PUBLIC, _MAIN | {State.REGISTRATION}, users.AskLink, users.LinkHolder),
+    Verb(
+        "link.confirm_email",
+        Permission.PUBLIC,
+        _MAIN | {State.REGISTRATION},
+        users.ConfirmEmail,
+        users.EmailConfirmed,
+        True,
+    ),
     Verb(
         "link.choose_password",
         Permission.PUBLIC,

@@ -27,6 +27,10 @@ _WORDS = {
         "Choose another password",
         "{name} is to choose another password at {bot}. This link works once, within 30 minutes:",
     ),
+    TokenKind.EMAIL: (
+        "Confirm this address",
+        "{name} gave this address at {bot}. It counts once this link was used; it works once, within an hour:",
+    ),
 }
 _UNEXPECTED = "If you did not expect this, do nothing, and tell an administrator."
 

@@ -15,9 +15,12 @@ from tbot_bot.api.users import (
     AskLink,
     AskPerson,
     AskReset,
+    ChangeEmail,
     ChangePerson,
     ChoosePassword,
+    ConfirmEmail,
     DeletePerson,
+    EmailConfirmed,
     InvitePerson,
     LetterState,
     LinkHolder,
@@ -69,6 +72,8 @@ class UserVerbs:
             "users.reset": self._reset,
             "users.remove_second_factor": self._remove_factor,
             "users.end_sessions": self._end_sessions,
+            "account.change_email": self._change_email,
+            "link.confirm_email": self._confirm_email,
             "link.ways": self._ways,
             "link.ask_reset": self._ask_reset,
             "link.holder": self._holder,
@@ -92,7 +97,7 @@ class UserVerbs:
 
     def _invite(self, caller: Caller, asked: InvitePerson) -> PersonLink:
         self._require_step_up(caller)
-        self._require_mail(asked.by_mail)
+        self._require_mail(by_mail=asked.by_mail)
         return self._linked(
             caller,
             f"{asked.username} invited as {asked.role}",
@@ -104,7 +109,7 @@ class UserVerbs:
 
     def _reset(self, caller: Caller, asked: ResetPerson) -> PersonLink:
         self._require_step_up(caller)
-        self._require_mail(asked.by_mail)
+        self._require_mail(by_mail=asked.by_mail)
         name = self._user(asked.id).username
         return self._linked(
             caller,
@@ -154,6 +159,21 @@ class UserVerbs:
     def _end_sessions(self, caller: Caller, asked: AskPerson) -> SessionsEnded:
         user = self._user(asked.id)
         return SessionsEnded(ended=self._foundation.sessions.end_all(user, **_by(caller).recorded()))
+
+    def _change_email(self, caller: Caller, asked: ChangeEmail) -> Nothing:
+        self._require_step_up(caller)
+        self._require_mail(by_mail=True)
+        self._changes.ask_email(caller.verdict.user_id or 0, asked.email)
+        self._letterbox.letters.news()
+        return Nothing()
+
+    def _confirm_email(self, caller: Caller, asked: ConfirmEmail) -> EmailConfirmed:
+        token = self._unsealer.open(caller, "link.confirm_email", asked.sealed, {}).get("token", "")
+        with self._changing:
+            effect = self._changes.prepare_email(token, address=caller.address)
+            name = self._user(effect["user_id"]).username
+            number, _ = self._rotate(caller, f"{name} confirmed a mail address", name, effect)
+        return EmailConfirmed(email=effect["email"], generation=number)
 
     def _ways(self, _caller: Caller, _nothing: Message) -> LinkWays:
         return LinkWays(by_mail=self._letterbox.is_open())
@@ -254,7 +274,7 @@ class UserVerbs:
             raise UnknownUserError
         return user
 
-    def _require_mail(self, by_mail: bool) -> None:  # noqa: FBT001 - the field of a message, handed on
+    def _require_mail(self, *, by_mail: bool) -> None:
         if by_mail and not self._letterbox.is_open():
             raise ApiError.of(
                 409,

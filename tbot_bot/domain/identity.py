@@ -34,6 +34,7 @@ class TokenKind(StrEnum):
 
     INVITATION = "invitation"  # choose the first password
     RESET = "reset"  # choose another password
+    EMAIL = "email"  # show that mail arrives at another address
     SIGN_IN = "sign_in"  # give the code that follows the password
 
 

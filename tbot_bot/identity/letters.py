@@ -34,7 +34,11 @@ from tbot_bot.identity.user_changes import LIFETIMES, kind_for
 #: A person gets at most one letter of a kind in this time, however often it is asked for.
 AGAIN_AFTER = timedelta(minutes=5)
 #: How long a letter is tried; a reset that comes much later is not expected any more.
-GIVE_UP_AFTER = {TokenKind.INVITATION: timedelta(hours=24), TokenKind.RESET: timedelta(minutes=30)}
+GIVE_UP_AFTER = {
+    TokenKind.INVITATION: timedelta(hours=24),
+    TokenKind.RESET: timedelta(minutes=30),
+    TokenKind.EMAIL: timedelta(hours=1),
+}
 ASKED_MAX = 100
 _ASKING = "password reset"
 _NOBODY = "unknown"
@@ -127,9 +131,10 @@ class Letters:
             self._links.keep_letter(replace(tried, status=LetterStatus.GIVEN_UP, error="They may not sign in."))
             return
         token, expires_at = new_token(), now + LIFETIMES[letter.kind]
-        self._links.put_token(user.id, OneTimeToken(hash_token(letter.kind, token), letter.kind, expires_at), now)
+        made = OneTimeToken(hash_token(letter.kind, token), letter.kind, expires_at, letter.detail)
+        self._links.put_token(user.id, made, now)
         try:
-            self._post(Mail(user.email, user.display, letter.kind, token, now))
+            self._post(Mail(letter.detail or user.email, user.display, letter.kind, token, now))
         except LetterError as error:
             is_over = now - letter.asked_at >= GIVE_UP_AFTER[letter.kind]
             status = LetterStatus.GIVEN_UP if is_over else LetterStatus.WAITING

@@ -46,7 +46,11 @@ DELETE = "user.delete"
 RESET = "user.reset"
 CHOOSE_PASSWORD = "user.choose_password"  # noqa: S105 - the name of a kind of effect
 CHANGE_KINDS = (INVITE, CHANGE, DELETE, RESET, CHOOSE_PASSWORD)
-LIFETIMES = {TokenKind.INVITATION: timedelta(hours=72), TokenKind.RESET: timedelta(minutes=30)}
+LIFETIMES = {
+    TokenKind.INVITATION: timedelta(hours=72),
+    TokenKind.RESET: timedelta(minutes=30),
+    TokenKind.EMAIL: timedelta(hours=1),
+}
 Effect = dict[str, Any]
 
 
@@ -186,6 +190,31 @@ class UserChanges:
             "recovery_code_hashes": [hash_recovery_code(code) for code in codes],
         }
         return effect, codes
+
+    def ask_email(self, user_id: int, email: str) -> None:
+        """Have a link mailed to another address, which becomes the user's once the link is used.
+
+        Raises UnknownUserError, and InvalidInputError for an address that is none or is theirs already.
+        """
+        user, email, now = self._store.user(user_id), email.strip(), self._clock.now()
+        if user is None:
+            raise UnknownUserError
+        same = "This is your address already." if email.casefold() == user.email.casefold() else None
+        _require_none({"email": email_problem(email) or same})
+        self._links.put_letter(Letter(user.id, TokenKind.EMAIL, now, now, email), unless_asked_since=now)
+
+    def prepare_email(self, token: str, *, address: str) -> Effect:
+        """Use up a link that was mailed to another address: the effect that makes it the user's.
+
+        Raises LinkRefusedError.
+        """
+        user, kind = self.holder(TokenKind.EMAIL, token), TokenKind.EMAIL
+        found = self._links.token(hash_token(kind, token), kind, self._clock.now())
+        if found is None or not self._links.use_token(hash_token(kind, token), kind, self._clock.now()):
+            raise LinkRefusedError
+        wanted = UserChange(found.detail, user.role, user.status)
+        by = By(user.display, user.role, address)
+        return {"kind": CHANGE, "user_id": user.id, "by": by.recorded(), **_facts(wanted)}
 
     # applying
 

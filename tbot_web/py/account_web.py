@@ -9,8 +9,10 @@ from werkzeug.wrappers import Response
 
 from tbot_bot.api.errors import ApiError, Problem
 from tbot_bot.api.lifecycle import Phase
+from tbot_bot.api.model import Message, Nothing
 from tbot_bot.api.permissions import Permission
 from tbot_bot.api.sessions import Account, ChangePassword, EndSession, NewFactor, OwnSessions, ProveFactor, Rotated
+from tbot_bot.api.users import ChangeEmail
 from tbot_web.support.page import PEOPLE, Page
 from tbot_web.support.qr_code import as_path
 from tbot_web.support.runner_client import runner
@@ -31,7 +33,8 @@ PAGE = Page(
 )
 FACTOR_PAGE = Page("second_factor", "Second factor", "", "/account", Permission.ACCOUNT_SELF, PAGE.phases, panel=True)
 blueprint = Blueprint("account", __name__)
-_PASSWORD_MAX, _CODE_MAX, _ADDRESS_MAX = 1024, 40, 210
+_PASSWORD_MAX, _CODE_MAX, _ADDRESS_MAX, _EMAIL_MAX = 1024, 40, 210, 320
+_NOTHING = Nothing()
 
 
 @blueprint.get("/")
@@ -64,6 +67,17 @@ def end_session() -> Response:
     handle = request.form.get("handle") or None
     runner().call("session.end", EndSession(handle=handle))
     flash("The session was ended." if handle else "Every other session was ended.")
+    return redirect("/account/", 303)
+
+
+@blueprint.post("/email")
+def change_email() -> Response | tuple[str, int]:
+    """Have a link mailed to another address of one's own."""
+    email = request.form.get("email", "").strip()[:_EMAIL_MAX]
+    done = attempt(lambda: _proven("account.change_email", ChangeEmail(email=email)))
+    if isinstance(done, Problem):
+        return _page(done.fields, done), done.status
+    flash(f"A link was sent to {email}. The address counts once it was used.")
     return redirect("/account/", 303)
 
 
@@ -118,11 +132,11 @@ def _begin_factor() -> NewFactor:
     return begun
 
 
-def _proven(verb: str) -> Any:
+def _proven(verb: str, asked: Message = _NOTHING) -> Any:
     password = request.form.get("password", "")[:_PASSWORD_MAX]
     if password:
         prove_again(password)
-    return runner().call(verb)
+    return runner().call(verb, asked)
 
 
 def _factor_page(begun: NewFactor | None, problem: Problem | None) -> str:

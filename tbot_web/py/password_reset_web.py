@@ -10,7 +10,17 @@ from werkzeug.wrappers import Response as AnyResponse
 from tbot_bot.api.errors import ApiError, Problem
 from tbot_bot.api.lifecycle import Phase
 from tbot_bot.api.permissions import Permission
-from tbot_bot.api.users import AskLink, AskReset, ChoosePassword, LinkHolder, LinkKind, LinkWays, PasswordChosen
+from tbot_bot.api.users import (
+    AskLink,
+    AskReset,
+    ChoosePassword,
+    ConfirmEmail,
+    EmailConfirmed,
+    LinkHolder,
+    LinkKind,
+    LinkWays,
+    PasswordChosen,
+)
 from tbot_web.support import cookies
 from tbot_web.support.csrf_protection import renew_token
 from tbot_web.support.page import Page
@@ -32,6 +42,9 @@ FORM_PAGE = Page(
     "/password_reset/form",
     Permission.PUBLIC,
     PAGE.phases,
+)
+ADDRESS_PAGE = Page(
+    "confirm_address", "Confirm your mail address", "", "/password_reset/address", Permission.PUBLIC, PAGE.phases
 )
 blueprint = Blueprint("password_reset", __name__)
 _LENGTH_MAX = 1024
@@ -59,10 +72,11 @@ def ask_for_link() -> tuple[str, int] | str:
     return _request_page(None, asked=True)
 
 
-@blueprint.get("/link/<any(invitation,reset):kind>")
+@blueprint.get("/link/<any(invitation,reset,email):kind>")
 def open_link(kind: str) -> AnyResponse:
     """Trade the token in the address for a cookie, and go to an address without it."""
-    response = redirect(url_for("password_reset.show"), 303)
+    leads_to = "password_reset.show_address" if kind == LinkKind.EMAIL else "password_reset.show"
+    response = redirect(url_for(leads_to), 303)
     cookies.put(response, cookies.LINK, f"{kind}.{request.args.get('token', '')[:_TOKEN_LENGTH_MAX]}")
     return response
 
@@ -90,6 +104,32 @@ def choose() -> AnyResponse:
     response = make_response(render_template("password_reset_form.html", page=FORM_PAGE, chosen=chosen))
     cookies.drop(response, cookies.LINK)
     return response
+
+
+@blueprint.get("/address")
+def show_address() -> Response:
+    """Ask whether the address is to be confirmed: opening a link alone changes nothing."""
+    return _address_page(None)
+
+
+@blueprint.post("/address")
+def confirm_address() -> AnyResponse:
+    """Make the address that the link was mailed to the person's own."""
+    try:
+        _, token = _held()
+        done: EmailConfirmed = call_sealed("link.confirm_email", ConfirmEmail, {"token": token})
+    except ApiError as error:
+        if error.problem.status not in _REFUSED:
+            raise
+        return _address_page(error.problem)
+    response = make_response(render_template("confirm_address.html", page=ADDRESS_PAGE, done=done))
+    cookies.drop(response, cookies.LINK)
+    return response
+
+
+def _address_page(refused: Problem | None) -> Response:
+    page = render_template("confirm_address.html", page=ADDRESS_PAGE, done=None, problem=refused)
+    return make_response(page, refused.status if refused else 200)
 
 
 def _request_page(problem: Problem | None, *, asked: bool = False) -> str:

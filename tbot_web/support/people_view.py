@@ -26,7 +26,7 @@ LETTERS = {
     LetterState.SENT: ("ok", "Sent"),
     LetterState.GIVEN_UP: ("bad", "Given up"),
 }
-LINKS = {LinkKind.INVITATION: "invitation", LinkKind.RESET: "reset link"}
+LINKS = {LinkKind.INVITATION: "invitation", LinkKind.RESET: "reset link", LinkKind.EMAIL: "confirmation"}
 
 
 def matching(people: Iterable[Person], text: str, role: str) -> list[Person]:

@@ -12,7 +12,16 @@ from tests.tidy.repository import ROOT, kept, text_of
 WEB = ROOT / "tbot_web"
 PAGES = {module.page.slug: module.page for module in discover()}
 #: Pages that one module shows beside its own.
-SISTERS = {"wait", "shutdown", "trade", "comeback", "edit_user", "password_reset_form", "second_factor"}
+SISTERS = {
+    "wait",
+    "shutdown",
+    "trade",
+    "comeback",
+    "edit_user",
+    "password_reset_form",
+    "second_factor",
+    "confirm_address",
+}
 TEMPLATES = [path for path in kept() if path.parts[:2] == ("tbot_web", "templates")]
 STYLES = [path for path in kept() if path.suffix == ".css" and "vendor" not in path.parts]
 

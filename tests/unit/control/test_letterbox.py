@@ -28,7 +28,7 @@ def test_where_the_portal_answers(environment: dict[str, str], address: str) -> 
     assert portal_address(environment) == address
 
 
-@pytest.mark.parametrize("kind", [TokenKind.RESET, TokenKind.INVITATION])
+@pytest.mark.parametrize("kind", [TokenKind.RESET, TokenKind.INVITATION, TokenKind.EMAIL])
 def test_a_letter_names_the_bot_and_leads_to_the_portal(kind: TokenKind) -> None:
     mail = Mail("ada@example.org", "Ada", kind, "one-time", AT)
     message = as_message(mail, "RIGD_US_SIM_001", "bot@example.org", "http://portal")

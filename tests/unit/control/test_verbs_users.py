@@ -8,11 +8,13 @@ from typing import Any
 import pytest
 
 from tbot_bot.api.errors import ApiError
+from tbot_bot.api.permissions import Role
 from tbot_bot.api.users import PersonStatus
 from tbot_bot.control.letterbox import Letterbox
 from tbot_bot.control.verbs_sessions import SessionVerbs
 from tbot_bot.control.verbs_users import UserVerbs
 from tbot_bot.identity.errors import LinkRefusedError, UnknownUserError
+from tests.support.mail import MailServer
 from tests.unit.control.backstage import PASSWORD, Backstage, call
 
 NEW = "nine loud sparrows"
@@ -23,8 +25,9 @@ class Desk:
 
     def __init__(self, house: Backstage) -> None:
         self.house = house
+        self.letterbox = Letterbox(house.foundation, "http://portal")
         self.handlers = (
-            UserVerbs(house.foundation, house.unsealer, Letterbox(house.foundation, "http://portal")).handlers()
+            UserVerbs(house.foundation, house.unsealer, self.letterbox).handlers()
             | SessionVerbs(house.foundation, house.unsealer).handlers()
         )
         self.session = house.foundation.sessions.step_up(house.sign_in("admin"), PASSWORD).session_id
@@ -164,3 +167,49 @@ def test_a_change_survives_a_crash_before_it_reached_the_people(desk: Desk, monk
     user = again.foundation.people.user(viewer.id)
     assert user is not None
     assert (user.role, user.generation) == ("admin", again.foundation.generation)
+
+
+def test_an_own_address_is_changed_by_a_mailed_link(empty: Backstage) -> None:
+    with MailServer() as server:
+        empty.configure(SMTP_HOST="localhost", SMTP_PORT=server.port, SMTP_SECURITY="none", SMTP_FROM="bot@example.org")
+        empty.add_user(Role.ADMIN)
+        desk = Desk(empty)
+        desk.ask("account.change_email", email="new@example.org")
+        desk.letterbox.letters.turn()
+    (mail,) = server.mails
+    assert mail["To"] == "new@example.org"
+    token = mail.get_content().partition("token=")[2].split()[0]
+    before = empty.foundation.generation
+    done = desk.ask_sealed("link.confirm_email", {"token": token})
+    assert (done.email, done.generation) == ("new@example.org", before + 1)
+    assert desk.person("Admin").email == "new@example.org"
+    assert desk.house.caller(desk.session).verdict.status == "active"
+
+
+@pytest.mark.parametrize(
+    ("verb", "params"),
+    [
+        ("account.change_email", {"email": "new@example.org"}),
+        ("users.invite", {"username": "Bob", "email": "bob@example.org", "role": "viewer", "by_mail": True}),
+        ("users.reset", {"id": 4, "version": 0, "by_mail": True}),
+    ],
+)
+def test_without_a_mail_server_nothing_is_mailed(desk: Desk, verb: str, params: dict[str, Any]) -> None:
+    before = desk.house.foundation.generation
+    with pytest.raises(ApiError) as refused:
+        desk.ask(verb, **params)
+    assert (refused.value.problem.code, desk.house.foundation.generation) == ("no_mail_server", before)
+
+
+def test_how_far_a_mail_came_is_told(empty: Backstage) -> None:
+    empty.configure(SMTP_HOST="localhost", SMTP_PORT=1, SMTP_SECURITY="none", SMTP_FROM="bot@example.org")
+    empty.add_user(Role.ADMIN)
+    desk = Desk(empty)
+    made = desk.ask("users.invite", username="Bob", email="bob@example.org", role="viewer", by_mail=True)
+    assert made.token is None
+    assert desk.ask("link.ways").by_mail
+    desk.letterbox.letters.turn()
+    letter = desk.ask("users.view", id=made.person.id).letter
+    assert (letter.kind, letter.state, letter.tries) == ("invitation", "waiting", 1)
+    assert "refused the connection" in letter.error
+    desk.ask("link.ask_reset", name="nobody")

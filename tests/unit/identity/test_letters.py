@@ -8,7 +8,7 @@ import pytest
 
 from tbot_bot.api.permissions import Role
 from tbot_bot.domain.identity import LetterStatus, TokenKind, UserChange, UserStatus
-from tbot_bot.identity.errors import LinkRefusedError, TooManyAttemptsError
+from tbot_bot.identity.errors import InvalidInputError, LinkRefusedError, TooManyAttemptsError, UnknownUserError
 from tbot_bot.identity.letters import LetterError, Letters, Mail
 from tests.unit.identity.conftest import HOME, PASSWORD, House
 from tests.unit.identity.test_user_changes import ALICE, Office
@@ -184,3 +184,41 @@ def test_a_letter_that_was_asked_for_anew_is_not_marked_by_the_old_try(post: Pos
     links.keep_letter(old)
     assert post.state()[0] == LetterStatus.WAITING
     assert PASSWORD not in repr(old)
+
+
+def test_another_address_counts_once_mail_has_arrived_there(post: Post) -> None:
+    changes, session = post.office.changes, post.office.enter("alice")
+    changes.ask_email(1, " a@new.example.org ")
+    post.letters.turn()
+    (mail,) = post.taken
+    assert (mail.to, mail.kind) == ("a@new.example.org", TokenKind.EMAIL)
+    alice = post.office.house.store.user(1)
+    assert alice is not None
+    assert alice.email == "alice@example.org"
+    effect = changes.prepare_email(mail.token, address=HOME)
+    post.office.apply(effect)
+    assert post.office.now(alice).email == "a@new.example.org"
+    assert post.office.status(session) == "active"
+    entry = post.office.house.entries("user.change")[0]
+    assert ((entry.before or {})["email"], (entry.after or {})["email"]) == ("alice@example.org", "a@new.example.org")
+    with pytest.raises(LinkRefusedError):
+        changes.prepare_email(mail.token, address=HOME)
+
+
+def test_a_link_for_an_address_is_good_for_nothing_else(post: Post) -> None:
+    post.office.changes.ask_email(1, "a@new.example.org")
+    post.letters.turn()
+    for kind in (TokenKind.RESET, TokenKind.INVITATION):
+        with pytest.raises(LinkRefusedError):
+            post.office.changes.holder(kind, post.taken[0].token)
+    post.office.house.clock.move(hours=1)
+    with pytest.raises(LinkRefusedError):
+        post.office.changes.prepare_email(post.taken[0].token, address=HOME)
+
+
+@pytest.mark.parametrize("email", ["", "alice", "ALICE@example.org"])
+def test_what_cannot_be_another_address(post: Post, email: str) -> None:
+    with pytest.raises(InvalidInputError):
+        post.office.changes.ask_email(1, email)
+    with pytest.raises(UnknownUserError):
+        post.office.changes.ask_email(9, "a@example.org")

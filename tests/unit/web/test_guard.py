@@ -43,6 +43,8 @@ OPEN = {
     "password_reset.open_link",
     "password_reset.show",
     "password_reset.choose",
+    "password_reset.show_address",
+    "password_reset.confirm_address",
 }
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from tbot_bot.api import users
 from tbot_bot.api.errors import ApiError
+from tbot_bot.api.model import Nothing
 from tbot_bot.api.permissions import Role
 from tests.unit.web.canned import PASSWORD, CannedRunner
 from tests.unit.web.conftest import Served
@@ -261,3 +262,44 @@ class TestLostPassword:
         assert "/password_reset/" in web.browser().get("/login").text
         runner.publish("registration")
         assert web.browser().get("/password_reset/").status_code == 200
+
+
+class TestAddress:
+    @pytest.fixture(autouse=True)
+    def confirming(self, runner: CannedRunner) -> None:
+        def confirm(caller: Any, params: users.ConfirmEmail) -> users.EmailConfirmed:
+            if runner.unseal("link.confirm_email", caller, params)["token"] != TOKEN:
+                raise ApiError.of(401, "link_refused", "This link cannot be used")
+            return users.EmailConfirmed(email="new@example.org", generation=6)
+
+        runner.special["link.confirm_email"] = confirm
+
+    def test_a_link_asks_before_it_changes_anything(self, web: Served, runner: CannedRunner) -> None:
+        browser = web.browser()
+        led = browser.get(f"/password_reset/link/email?token={TOKEN}").headers["Location"]
+        assert "Confirm my address" in browser.get(led).text
+        assert asked(runner, "link.confirm_email") == []
+        done = browser.send(led, {}, seen_on=led)
+        assert "Your mail address is new@example.org" in done.text
+        assert "tbot_link" not in browser.cookies()
+
+    def test_a_dead_link_and_none(self, web: Served, runner: CannedRunner) -> None:
+        browser = web.browser()
+        none = browser.send("/password_reset/address", {}, seen_on="/password_reset/address")
+        assert (none.status_code, "A link is needed here" in none.text) == (401, True)
+        browser.get("/password_reset/link/email?token=other")
+        dead = browser.send("/password_reset/address", {}, seen_on="/password_reset/address")
+        assert (dead.status_code, "This link cannot be used" in dead.text) == (401, True)
+        runner.special["link.confirm_email"] = ApiError.of(507, "full", "The disk is full")
+        assert browser.send("/password_reset/address", {}, seen_on="/password_reset/address").status_code == 507
+
+    def test_asked_for_on_the_account_page(self, admin: Browser, runner: CannedRunner) -> None:
+        runner.special["account.change_email"] = lambda *_: Nothing()
+        form = {"email": "new@example.org", "password": PASSWORD}
+        assert admin.send("/account/email", form, seen_on="/account/").headers["Location"] == "/account/"
+        assert "A link was sent to new@example.org." in admin.get("/account/").text
+        runner.special["account.change_email"] = ApiError.of(
+            422, "invalid_input", "Please look", fields={"email": "An email address has the form name@example.org."}
+        )
+        wrong = admin.send("/account/email", form | {"email": "x"}, seen_on="/account/")
+        assert (wrong.status_code, "has the form name@example.org" in wrong.text) == (422, True)
