@@ -27,6 +27,7 @@ class TradeRow(Message):
     opened_at: str = Field(description="Time of the first fill.")
     closed_at: str | None = Field(description="Time of the last fill; null while open.")
     entry_reason: str = Field(description="Why the strategy wanted it.")
+    defense: bool = Field(default=False, description="Whether it was entered in defense mode.")
     close_reason: str | None = Field(description="What closed it, in words; null while open.")
     closed_by: CloseReason | None = Field(default=None, description="What closed it; null while open.")
     entry_slippage: str | None = Field(

@@ -112,6 +112,7 @@ class Conductor:
             marks=seen.marks,
             limits=self.day.limits(),
             float_allocation=self.day.float_in_force(seen),
+            defense=self.defense.state.is_active,
         )
 
     def kill_triggered(self) -> bool | None:

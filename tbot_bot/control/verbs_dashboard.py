@@ -207,7 +207,8 @@ def _rows(trades: Sequence[Trade], conductor: Conductor, marks: Mapping[str, Pri
     trade_ids = [trade.trade_id for trade in trades]
     reasons, stops = _reports(conductor).entry_reasons(trade_ids), _reports(conductor).last_stops(trade_ids)
     slipped = _reports(conductor).entry_slippages(trade_ids)
-    return [
+    defended = _reports(conductor).entered_in_defense(trade_ids)
+    rows = [
         _row(
             trade,
             marks.get(trade.symbol),
@@ -217,6 +218,7 @@ def _rows(trades: Sequence[Trade], conductor: Conductor, marks: Mapping[str, Pri
         )
         for trade in trades
     ]
+    return [row.model_copy(update={"defense": row.trade_id in defended}) for row in rows]
 
 
 def _moment(at: datetime | None) -> str | None:

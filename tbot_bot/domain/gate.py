@@ -54,6 +54,7 @@ class GateConditions:
     marks: Mapping[str, Price]
     limits: RiskLimits
     float_allocation: Money | None
+    defense: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,7 +67,8 @@ class OrderRecord:
     `order.filled` is what the broker says was filled; `executed` is the sum of the executions booked here. They
     differ only while a fill is on its way. `trade_id` is the trade of its latest fill, `why` what
     the strategy said when it wanted the order, `request_id` that of the person who asked for it, if one did;
-    `cause` is what an exit makes of the trade that it ends, `asked_price` the price at which it was decided, if known.
+    `cause` is what an exit makes of the trade that it ends, `asked_price` the price at which it was decided, if known;
+    `defense` says that defense mode stood then.
     """
 
     request: OrderRequest
@@ -81,6 +82,7 @@ class OrderRecord:
     request_id: str | None = None
     cause: CloseReason | None = None
     asked_price: Price | None = None
+    defense: bool = False
 
     @property
     def book(self) -> Book:

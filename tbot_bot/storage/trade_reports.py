@@ -92,6 +92,12 @@ class TradeReports:
                     found[trade_id] = row.why
         return found
 
+    def entered_in_defense(self, trade_ids: Sequence[str]) -> set[str]:
+        """Return those of the trades whose entry was asked for in defense mode."""
+        query = text("SELECT 1 FROM trade_order WHERE trade_id = :trade AND role = 'entry' AND defense = 1")
+        with self._reader.connect() as connection:
+            return {one for one in trade_ids if connection.execute(query, {"trade": one}).first() is not None}
+
     def last_stops(self, trade_ids: Sequence[str]) -> dict[str, Price]:
         """Return where each trade's protective stop stands, or stood last, by its id; it may have trailed."""
         query = text(

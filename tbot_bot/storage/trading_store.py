@@ -29,10 +29,10 @@ _OPEN_ORDERS = text("""
 _ADD_ORDER = text("""
     INSERT INTO trade_order (client_order_id, number, parent, book, strategy, role, trade_id, request, broker_order_id,
                              status, quantity, filled, executed, limit_price, stop_price, reason, why,
-                             recorded_us, updated_us, request_id, cause, asked_price)
+                             recorded_us, updated_us, request_id, cause, asked_price, defense)
     VALUES (:client_order_id, (SELECT coalesce(max(number), 0) + 1 FROM trade_order), :parent, :book, :strategy, :role,
             :trade_id, :request, :broker_order_id, :status, :quantity, :filled, :executed, :limit_price, :stop_price,
-            :reason, :why, :recorded_us, :updated_us, :request_id, :cause, :asked_price)
+            :reason, :why, :recorded_us, :updated_us, :request_id, :cause, :asked_price, :defense)
 """)
 _UPDATE_ORDER = text("""
     UPDATE trade_order SET trade_id = :trade_id, broker_order_id = :broker_order_id, status = :status,
@@ -129,6 +129,7 @@ class SqlOrders:
                 "request_id": record.request_id,
                 "cause": record.cause,
                 "asked_price": _units(record.asked_price),
+                "defense": int(record.defense),
             },
         )
 
@@ -328,6 +329,7 @@ def order_of_row(row: Any) -> OrderRecord:
         request_id=row.request_id,
         cause=None if row.cause is None else CloseReason(row.cause),
         asked_price=_price(row.asked_price),
+        defense=bool(row.defense),
     )
 
 

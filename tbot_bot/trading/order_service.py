@@ -12,7 +12,7 @@ from threading import Lock
 import structlog
 
 from tbot_bot.domain.gate import GateConditions, GateFacts, WorkingOrder, judge_closing, judge_intent
-from tbot_bot.domain.intents import OrderIntent
+from tbot_bot.domain.intents import NoTrade, OrderIntent, Stage
 from tbot_bot.domain.money import Quantity
 from tbot_bot.domain.orders import Book, Execution, Order, OrderRole, OrderStatus, client_order_id
 from tbot_bot.domain.time import Clock, exchange_day, to_rfc3339
@@ -67,12 +67,25 @@ class OrderService:
             self.unresolved.note(client_order_id, Doubt.UNKNOWN)
 
     def order_changed(self, order: Order) -> OrderRecord | None:
-        """Record the broker's word on an order; None, and a warning, if it is not one of ours."""
-        try:
-            return self.records.record_order(order)
-        except UnknownOrderError:
+        """Record the broker's word on an order; None, and a warning, if it is not one of ours.
+
+        An entry that the broker took first and rejects now is a trade not made, and kept as such.
+        """
+        before = self.records.order(order.client_order_id)
+        if before is None:
             log.warning("the broker reports an order that is not ours", order=order.client_order_id)
             return None
+        record = self.records.record_order(order)
+        if record.order.status is OrderStatus.REJECTED and not before.order.status.is_final:
+            self._keep_rejection(record)
+        return record
+
+    def _keep_rejection(self, record: OrderRecord) -> None:
+        if not _is_unfilled_entry(record):
+            return
+        order = record.order
+        no_trade = NoTrade(order.symbol, Stage.ORDER, "broker", order.reason or "the broker gives no reason")
+        self.records.record_no_trade(exchange_day(order.updated_at), record.strategy, no_trade, order.updated_at)
 
     def execution(self, execution: Execution) -> AppliedExecution:
         """Book a fill, once; its session is the exchange's day at the time of the fill.
@@ -131,7 +144,8 @@ class OrderService:
 
     def _accept(self, intent: OrderIntent, judge: Judge, request_id: str | None = None) -> str | None:
         with self._accepting:
-            refusal = judge(intent, self.facts())
+            facts = self.facts()
+            refusal = judge(intent, facts)
             try:
                 recorded = self.records.record_intent(
                     intent.to_request(),
@@ -142,6 +156,7 @@ class OrderService:
                     request_id=request_id,
                     cause=intent.cause,
                     asked_price=intent.asked_price,
+                    defense=facts.conditions.defense,
                 )
             except IntentConflictError as error:
                 return str(error)

@@ -58,10 +58,12 @@ class TradeLogger:
         request_id: str | None = None,
         cause: CloseReason | None = None,
         asked_price: Price | None = None,
+        defense: bool = False,
     ) -> RecordedIntent:
         """Put an order and its bracket legs on record before it is sent; `at` is market time.
 
-        `request_id` is that of the person who asks for it, if one does; `cause` and `asked_price` as in OrderRecord.
+        `request_id` is that of the person who asks for it, if one does; `cause`, `asked_price` and
+        `defense` are as in OrderRecord.
         A repeat of the same request returns the record with `is_new` False: ask the broker, do not send again.
         Raises IntentRefusedError, IntentConflictError.
         """
@@ -72,7 +74,7 @@ class TradeLogger:
                     raise IntentConflictError(request.client_order_id)
                 return RecordedIntent(known, is_new=False)
             record = _new_record(request, request.joins, strategy, at, recorded_at, why)
-            record = replace(record, request_id=request_id, cause=cause, asked_price=asked_price)
+            record = replace(record, request_id=request_id, cause=cause, asked_price=asked_price, defense=defense)
             unit.orders.add_order(record)
             for leg in request.bracket:
                 unit.orders.add_order(_new_record(leg, request.client_order_id, strategy, at, recorded_at, why))

@@ -12,6 +12,7 @@ from tbot_bot.api.bot_protocol import Float, Run
 from tbot_bot.domain.defense import CALM_FOR, Cause
 from tbot_bot.domain.gate import RiskLimits
 from tbot_bot.domain.money import Money, Price, Quantity
+from tbot_bot.storage.trade_reports import TradeReports
 from tests.unit.control.stage import Stage
 from tests.unit.trading.desk import MONDAY
 
@@ -139,6 +140,17 @@ def test_by_hand_it_begins_stays_over_a_restart_and_ends(stage: Stage, logged: l
     assert (tagged["meanwhile"], tagged["afterwards"]) == (True, None)
     assert (events(stage, "begin"), events(stage, "end")) == ([], [])  # the acts of people are recorded as acts
     assert [one["what"] for one in logged if one["event"] == "defense mode"] == ["begin", "end"]
+
+
+def test_a_trade_says_that_it_was_entered_in_defense_mode(stage: Stage) -> None:
+    stage.trade()
+    stage.enter("AAA")
+    stage.conductor.begin_defense("news", "ada")
+    stage.enter("BBB", "50")
+    stage.conductor.end_defense("ada")
+    trades = {trade.symbol: trade.trade_id for trade in stage.floor.records.open_trades()}
+    defended = TradeReports(stage.floor.database.engine).entered_in_defense(list(trades.values()))
+    assert defended == {trades["BBB"]}
 
 
 def test_what_a_person_ended_does_not_begin_again_at_once(stage: Stage) -> None:

@@ -11,8 +11,10 @@ from threading import Barrier, Thread
 import pytest
 
 from tbot_bot.domain.gate import RiskLimits
+from tbot_bot.domain.intents import NoTrade, Stage
 from tbot_bot.domain.money import Quantity
 from tbot_bot.domain.orders import Book, OrderRole, OrderStatus
+from tbot_bot.domain.strategy_results import NoTradeFilter
 from tbot_bot.domain.trades import Outcome, UnknownOrderError
 from tests.unit.trading.desk import DAY, FRIDAY, Desk, desk, entry_intent, exit_intent, strange_order
 
@@ -38,6 +40,33 @@ def fill(made: Desk) -> None:
         order = made.line.inner.order(record.order.client_order_id)
         if order is not None:
             made.orders.order_changed(order)
+
+
+def test_an_entry_rejected_after_it_was_taken_is_a_trade_not_made(trading: Desk) -> None:
+    entry = entry_intent("AAA", "buy", "100")
+    assert trading.orders.accept(entry) is None
+    trading.line.submissions = ["reject"]
+    taken = trading.line.submit(entry.to_request())
+    trading.orders.submission(entry.client_order_id, order=taken)
+    rejected = trading.line.order(entry.client_order_id)
+    assert rejected is not None
+    for _ in range(2):  # told twice, kept once
+        assert trading.orders.order_changed(rejected) is not None
+    (kept,) = trading.orders.records.no_trades(NoTradeFilter(None, None, None), 10).items
+    assert (kept.strategy, kept.session_day, kept.no_trade) == (
+        "open",
+        DAY,
+        NoTrade("AAA", Stage.ORDER, "broker", "halted"),
+    )
+
+
+def test_an_order_knows_whether_defense_mode_stood(trading: Desk) -> None:
+    usual, defended = entry_intent("AAA", "buy", "10"), entry_intent("BBB", "buy", "10")
+    trading.orders.accept(usual)
+    trading.conditions = replace(trading.conditions, defense=True)
+    trading.orders.accept(defended)
+    known = [trading.orders.records.order(one.client_order_id) for one in (usual, defended)]
+    assert [one.defense for one in known if one is not None] == [False, True]
 
 
 def test_an_accepted_intent_is_on_record_with_its_legs_before_it_is_sent(trading: Desk) -> None:

@@ -75,10 +75,11 @@ def test_books_from_before_the_counters_get_them(desk: Any, tmp_path: Path) -> N
     with desk.database.engine.begin() as connection:
         for what in ("TABLE strategy_result", "TABLE no_trade", "INDEX trade_order_trade"):
             connection.exec_driver_sql(f"DROP {what}")
-        for what in ("INDEX trade_order_request", "TABLE unresolved_order", "TABLE stop_move"):
+        for what in ("INDEX trade_order_request", "TABLE unresolved_order", "TABLE stop_move", "TRIGGER stop_moved"):
             connection.exec_driver_sql(f"DROP {what}")
         for column in ("trade_order DROP request_id", "trade_order DROP cause", "trade_order DROP asked_price"):
             connection.exec_driver_sql(f"ALTER TABLE {column}")
+        connection.exec_driver_sql("ALTER TABLE trade_order DROP defense")
         connection.exec_driver_sql("ALTER TABLE trade DROP closed_by")
         connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0002'")
     again = LedgerDatabase.open(Path(str(desk.database.engine.url.database)))
