@@ -43,7 +43,7 @@ def changed(present: Configuration, wanted: Wanted) -> Configuration:
     if foreign:
         raise InvalidChangeError({name: f"{name} is not a setting to be changed here" for name in sorted(foreign)})
     typed = {**dict.fromkeys(wanted.cleared, ""), **wanted.values, **wanted.secrets}
-    made, wrong = validate(Configuration, _texts(present) | typed)
+    made, wrong = validate(Configuration, texts(present) | typed)
     if made is None:
         raise InvalidChangeError(wrong)
     moved = {one.name for one in differences(present, made)}
@@ -55,7 +55,7 @@ def changed(present: Configuration, wanted: Wanted) -> Configuration:
 
 def differences(before: Configuration, after: Configuration) -> list[FieldChange]:
     """What differs between two configurations, in the order of the form; of a secret only what happened to it."""
-    old, new = _texts(before), _texts(after)
+    old, new = texts(before), texts(after)
     found = []
     for field in (field for category in Category for field in settings_of(category)):
         was, becomes = old[field.name], new[field.name]
@@ -72,7 +72,7 @@ def secrets_set(configuration: Configuration) -> dict[str, bool]:
     return {name: bool(value.get_secret_value()) for name, value in configuration if isinstance(value, SecretStr)}
 
 
-def _texts(configuration: Configuration) -> dict[str, str]:
+def texts(configuration: Configuration) -> dict[str, str]:
     """Every setting as text, secrets too."""
     secrets = {name: value.get_secret_value() for name, value in configuration if isinstance(value, SecretStr)}
     return values(configuration) | secrets

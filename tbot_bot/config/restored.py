@@ -22,6 +22,8 @@ from tbot_bot.storage.restore_plan import RestoreFolder, RestorePlan
 
 #: The fact that makes the next reconciliation take back orders that the restored ledger does not know.
 LEDGER_RESTORED = "ledger_restored"
+#: The fact that stands while a runner runs; one that is there at a start was left by a sudden end.
+RUNNING_SINCE = "running_since"
 
 
 class SessionEnder(Protocol):
@@ -95,6 +97,8 @@ class PendingRestore:
             people.end_all_sessions()
         if LEDGER in plan.files:
             record.set_fact(LEDGER_RESTORED, plan.backup_made_at)
+        if CONTROL in plan.files:
+            record.set_fact(RUNNING_SINCE, None)  # the snapshot was made of a system that ran
         now = record.lifecycle()
         if now is None or now.state in SETTING_UP or not {LEDGER, CONTROL} & plan.files.keys():
             return

@@ -42,6 +42,8 @@ from tbot_bot.control.lifeline import watch
 from tbot_bot.control.provisioning import Provisioning
 from tbot_bot.control.recovery import RecoveryDesk, closed_desk
 from tbot_bot.control.requests import Requests
+from tbot_bot.control.sentinel import Farewell
+from tbot_bot.control.sentinel_host import SentinelHost, last_known
 from tbot_bot.control.status_source import StatusSource
 from tbot_bot.control.system_api import SystemApi
 from tbot_bot.control.unsealer import Unsealer
@@ -109,6 +111,10 @@ class Runner:
         self._notices = self._foundation.notices
         self._postman = open_postman(self._foundation)
         self._letterbox = Letterbox(self._foundation, portal_address(os.environ))
+        self._sentinel = SentinelHost(
+            self._foundation, self._log_book, lambda: last_known(self._lifecycle, self._conductor), self._lifecycle
+        )
+        self._farewell = Farewell.ORPHANED
         self._nightly = Nightly(
             self._backups, lambda: self._lifecycle.state not in _NOTHING_TO_KEEP, self._backup_failed
         )
@@ -141,22 +147,26 @@ class Runner:
         self._nightly.start()
         self._postman.start()
         self._letterbox.start()
+        self._sentinel.begin()
         try:
             while not self._stopping.wait(TICK_S):
                 self._tick()
         except Exception:  # told here; whoever started us starts us again, which is the way to recover
             log.exception("the control process fails and ends")
+            self._farewell = Farewell.FAILED
             return 1
         finally:
             self._shut_down()
         return self._exit_code
 
-    def stop(self, *_signal: int | FrameType | None) -> None:
-        """Ask the loop to end."""
+    def stop(self, *by_signal: int | FrameType | None) -> None:
+        """Ask the loop to end: someone did by a signal, or, without one, whoever started us is gone."""
+        if by_signal:
+            self._farewell = Farewell.ASKED
         self._stopping.set()
 
     def _start_again(self) -> None:
-        self._exit_code = START_AGAIN
+        self._exit_code, self._farewell = START_AGAIN, Farewell.RESTART
         self._stopping.set()
 
     # the loop
@@ -232,6 +242,7 @@ class Runner:
         now_s = time.monotonic()
         if now_s >= self._next_heal_s:
             self._next_heal_s = now_s + HEAL_EVERY_S
+            self._sentinel.poll()
             self._heal()
             if self._foundation.audit.checkpoint_if_due() is not None:
                 self._foundation.chain.remember()
@@ -282,6 +293,7 @@ class Runner:
             self._attempt(self._foundation.chain.remember)
         finally:
             self._postman.stop(POSTMAN_STOP_S)
+            self._attempt(lambda: self._sentinel.farewell(self._farewell))
             self._api.stop()  # its threads would keep a process alive that does nothing
             self._foundation.close()
 

@@ -17,6 +17,7 @@ MAINS = {
     "runner": "from tbot_bot.control.main import main; main()",
     "bot": "import socket; from tbot_bot.control.bot import main; ours, theirs = socket.socketpair(); theirs.close(); "
     "main(['--fd', str(ours.detach())])",
+    "sentinel": "from tbot_bot.control.sentinel import main; main()",
     "web": "from tbot_web.py.run_web import main; main([], {'TBOT_WEB_PORT': 'none'})",
 }
 
@@ -24,6 +25,7 @@ MAINS = {
 def told(code: str, home: Path) -> str:
     done = subprocess.run(
         [sys.executable, "-c", f"{code}; {SAY}"],
+        stdin=subprocess.DEVNULL,
         env={"TBOT_HOME": str(home)},
         capture_output=True,
         text=True,
