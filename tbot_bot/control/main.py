@@ -293,8 +293,8 @@ class Runner:
             self._attempt(self._foundation.chain.remember)
         finally:
             self._postman.stop(POSTMAN_STOP_S)
-            self._attempt(lambda: self._sentinel.farewell(self._farewell))
             self._api.stop()  # its threads would keep a process alive that does nothing
+            self._attempt(lambda: self._sentinel.farewell(self._farewell))  # we do not answer any more
             self._foundation.close()
 
     def _say_shutting_down(self) -> None:

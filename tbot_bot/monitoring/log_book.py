@@ -28,6 +28,8 @@ FILES_KEPT = 9
 SYSTEM, ERRORS, UNRESOLVED, CHANGES = "system", "error_tracebacks", "unresolved_orders", "state_changes"
 STRATEGY_LOGS = ("open", "mid", "close")
 REDACTED = "[redacted]"
+#: Loggers of libraries that tell too much: the HTTP client names each address that it calls, which may hold a secret.
+_TALKATIVE = ("alembic", "httpx2")
 _SECRET_WORDS = ("password", "secret", "token", "recovery_code", "api_key", "cookie", "authorization")
 #: A name that speaks of a secret and what it is set to: `password=...`, `"api_key": "..."`.
 _NAMED_SECRET = re.compile(
@@ -199,7 +201,8 @@ def set_up(write: Callable[[Record], None], clock: Clock, source: str) -> None:
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
         cache_logger_on_first_use=False,
     )
-    logging.getLogger("alembic").setLevel(logging.WARNING)
+    for name in _TALKATIVE:
+        logging.getLogger(name).setLevel(logging.WARNING)
     logging.basicConfig(handlers=[_StandardLibrary()], level=logging.INFO, force=True)
 
 

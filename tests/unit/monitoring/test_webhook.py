@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import logging
 import socket
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+import structlog
 
 from tbot_bot.monitoring import webhook
+from tbot_bot.monitoring.log_book import Record, set_up
 from tbot_bot.monitoring.webhook import WebhookError, fetch, post
 from tests.support.hooks import HookServer
+from tests.unit.audit.parts import HandClock
 
 NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
 KEY = "a key that signs"
@@ -141,3 +145,23 @@ def test_what_may_not_be_configured_is_not_called_either(url: str) -> None:
 
 def test_only_the_host_of_an_address_is_told() -> None:
     assert webhook.host_of("https://hooks.example.org/abracadabra?token=x") == "hooks.example.org"
+
+
+@pytest.fixture
+def logged() -> Iterator[list[Record]]:
+    records: list[Record] = []
+    before = logging.getLogger("httpx2").level, logging.root.handlers[:], logging.root.level
+    structlog.reset_defaults()
+    set_up(records.append, HandClock(), "test")
+    yield records
+    structlog.reset_defaults()
+    level, logging.root.handlers, logging.root.level = before
+    logging.getLogger("httpx2").setLevel(level)
+
+
+def test_no_log_names_an_address_that_was_called(hook: HookServer, logged: list[Record]) -> None:
+    fetch(hook.url, 5)
+    hook.status = 500
+    refused(hook.url)
+    structlog.get_logger("x").warning("said")
+    assert [record["event"] for record in logged] == ["said"]
