@@ -50,7 +50,10 @@ class Post:
         return [one.last.sentence for one in self.house.foundation.record.outbox.newest(9)]
 
     def close(self) -> None:
+        child = self.host._keeper.child
         self.host.farewell(Farewell.RESTART)
+        if child is not None:
+            child.wait(20)
         for log in self.log_book._files.values():
             log.close()
         self.house.foundation.close()
