@@ -9,11 +9,9 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from functools import partial
 from types import FrameType
 
 import structlog
-from prometheus_client import CollectorRegistry, Gauge
 from sqlalchemy.exc import OperationalError
 
 from tbot_bot.api.backups import Finding
@@ -39,6 +37,7 @@ from tbot_bot.control.judge import CallJudge
 from tbot_bot.control.letterbox import Letterbox, portal_address
 from tbot_bot.control.lifecycle import Lifecycle
 from tbot_bot.control.lifeline import watch
+from tbot_bot.control.measures import measures_of
 from tbot_bot.control.provisioning import Provisioning
 from tbot_bot.control.recovery import RecoveryDesk, closed_desk
 from tbot_bot.control.requests import Requests
@@ -118,10 +117,9 @@ class Runner:
         self._nightly = Nightly(
             self._backups, lambda: self._lifecycle.state not in _NOTHING_TO_KEEP, self._backup_failed
         )
-        self._metrics = CollectorRegistry()
+        self._metrics = measures_of(self._foundation, self._errors)
         self._stop_asked = False
         self._troubled: set[str] = set()
-        self._measure()
         self._api = self._make_api()
         self._next_status_s = 0.0
         self._next_heal_s = 0.0
@@ -383,19 +381,6 @@ class Runner:
         if self._status is None:
             raise RuntimeError("the floor is open, so there is a status source")
         return conductor, self._status
-
-    def _measure(self) -> None:
-        uptime = Gauge("tbot_runner_uptime_seconds", "Seconds since the runner started", registry=self._metrics)
-        generation = Gauge("tbot_secrets_generation", "Generation of keys and secrets", registry=self._metrics)
-        alerts = Gauge("tbot_alerts", "Alerts since the start", ["level"], registry=self._metrics)
-        started_s = time.monotonic()
-        uptime.set_function(lambda: time.monotonic() - started_s)
-        generation.set_function(lambda: self._foundation.generation)
-        for level in self._errors.counts():
-            alerts.labels(level).set_function(partial(self._alerts, level))
-
-    def _alerts(self, level: str) -> int:
-        return self._errors.counts()[level]
 
     # what happened
 
