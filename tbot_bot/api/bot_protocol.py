@@ -244,6 +244,13 @@ class Pause(Message):
     reason: str
 
 
+class PauseStrategies(Message):
+    """No new entries of these strategies, by name with the reason; of all others again."""
+
+    kind: Literal["pause_strategies"] = "pause_strategies"
+    reasons: dict[str, str]
+
+
 class Float(Message):
     """The float for the session that begins."""
 
@@ -252,5 +259,5 @@ class Float(Message):
     trades_today: int
 
 
-ToBot = Annotated[Answer | Begin | Run | Halt | Pause | Float, Field(discriminator="kind")]
+ToBot = Annotated[Answer | Begin | Run | Halt | Pause | PauseStrategies | Float, Field(discriminator="kind")]
 TO_BOT: TypeAdapter[ToBot] = TypeAdapter(ToBot)

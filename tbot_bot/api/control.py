@@ -74,6 +74,14 @@ class ActRequest(Message):
     subject: str = Field(default="", max_length=100, description="What its preview was about, where that names it.")
 
 
+class PauseStrategy(Message):
+    """Hold back the entries of one strategy, or with `paused` false let it enter again."""
+
+    strategy: str = Field(max_length=40, description="The strategy.")
+    paused: bool = Field(default=True, description="Whether its entries are to be held back.")
+    reason: str = Field(default="", max_length=500, description="Why; kept in the audit trail and shown.")
+
+
 class ActOutcome(Message):
     """Where the bot stands after the act was taken."""
 

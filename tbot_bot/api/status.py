@@ -94,6 +94,7 @@ class StrategyStatus(Message):
     enabled: bool = Field(description="Whether it may trade.")
     window: str = Field(description="The part of its day it is in: idle, analyzing, trading or monitoring.")
     trades_today: int | None = Field(description="Trades it closed in this exchange session.")
+    paused_because: str | None = Field(default=None, description="Why a person holds its entries back; null if not.")
     win_rate_pct: str | None = Field(description="Share of them that won, in percent.")
     realised_pnl: str | None = Field(description="Result of them, fees taken off.")
     open_trades: int | None = Field(default=None, description="Trades it holds now.")

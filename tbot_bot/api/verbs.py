@@ -187,6 +187,7 @@ _TABLE = (
     Verb("control.issue_start", Permission.TRADING_CONTROL, frozenset({State.STOPPED}), Nothing, control.Issued, True),
     Verb("control.record_act", Permission.TRADING_CONTROL, _LIVE, control.AskPreview, Nothing, True),
     Verb("control.pause", Permission.TRADING_CONTROL, _MAIN, control.ActRequest, control.ActOutcome, True),
+    Verb("control.pause_strategy", Permission.TRADING_CONTROL, _MAIN, control.PauseStrategy, control.ActOutcome, True),
     Verb("control.resume", Permission.TRADING_CONTROL, _MAIN, control.ActRequest, control.ActOutcome, True),
     Verb("control.begin_defense", Permission.TRADING_CONTROL, _MAIN, control.ActRequest, control.ActOutcome, True),
     Verb("control.end_defense", Permission.TRADING_CONTROL, _MAIN, control.ActRequest, control.ActOutcome, True),

@@ -19,6 +19,7 @@ from tbot_bot.api.bot_protocol import (
     FromBot,
     Halt,
     Pause,
+    PauseStrategies,
     Run,
     TellError,
     TellExecution,
@@ -87,7 +88,7 @@ class LineChannel:
 
 
 SessionChange = Literal["opened", "closed", "ended", "gap"]
-Tell = Run | Halt | Pause | Float
+Tell = Run | Halt | Pause | PauseStrategies | Float
 
 
 class Listener(Protocol):
@@ -235,7 +236,7 @@ class RunnerLink:
 
     def _pass_on(self, message: ToBot) -> None:
         """Tells go to the listener; answers nobody waits for need nothing."""
-        if self._listener is not None and isinstance(message, Run | Halt | Pause | Float):
+        if self._listener is not None and isinstance(message, Run | Halt | Pause | PauseStrategies | Float):
             self._listener.hear(message)
 
     def _send(self, message: FromBot) -> None:

@@ -8,7 +8,7 @@ from decimal import Decimal
 
 import structlog
 
-from tbot_bot.api.bot_protocol import Halt, Pause, Run
+from tbot_bot.api.bot_protocol import Halt, Pause, PauseStrategies, Run
 from tbot_bot.api.wire import trade_from_wire
 from tbot_bot.brokers.measured import MeasuredBroker
 from tbot_bot.control.bot_link import RunnerLink, Tell
@@ -107,6 +107,8 @@ class BotLoop:
             self._must_cancel_entries = message.cancel_entries
         elif isinstance(message, Pause):
             self._standing.paused = message.paused
+        elif isinstance(message, PauseStrategies):
+            self._standing.paused_strategies = message.reasons
         else:
             self._standing.float_allocation = Money.of(message.float_allocation)
 

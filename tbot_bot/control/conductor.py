@@ -113,6 +113,7 @@ class Conductor:
             limits=self.day.limits(),
             float_allocation=self.day.float_in_force(seen),
             defense=self.defense.state.is_active,
+            paused_strategies=self.floor.pauses.reasons(),
         )
 
     def kill_triggered(self) -> bool | None:

@@ -24,6 +24,7 @@ from tbot_bot.control.bot_host import BotHost, Listener
 from tbot_bot.control.child import Child, Keeper, start_child
 from tbot_bot.control.foundation import Foundation
 from tbot_bot.control.market_view import MarketView
+from tbot_bot.control.strategy_pauses import StrategyPauses
 from tbot_bot.domain.broker import Broker, BrokerError, BrokerUnavailableError
 from tbot_bot.domain.gate import GateConditions
 from tbot_bot.domain.market import Instrument
@@ -77,7 +78,8 @@ class Floor:
         self._instruments: dict[str, Instrument] = {}
         self.bot = BotHost(self.orders, self._begin, self.wire_trades, listener, log_book)
         self.venue_keeper = Keeper("venue", self._start_venue) if self.kind.market_is_simulated else None
-        self.bot_keeper = Keeper("bot", self.bot.start)
+        self.pauses = StrategyPauses(foundation.record, self.bot.tell)
+        self.bot_keeper = Keeper("bot", self._start_bot)
 
     # processes
 
@@ -149,6 +151,11 @@ class Floor:
     def _end_venue(self) -> None:
         if self.venue_keeper is not None:
             self.venue_keeper.stop(STOP_TIMEOUT_S)
+
+    def _start_bot(self) -> Child:
+        child = self.bot.start()
+        self.pauses.tell()
+        return child
 
     def _start_venue(self) -> Child:
         home = self._foundation.home

@@ -59,6 +59,7 @@ from tbot_bot.control.verbs_notifications import NotificationVerbs
 from tbot_bot.control.verbs_orders import OrderVerbs
 from tbot_bot.control.verbs_sessions import SessionVerbs
 from tbot_bot.control.verbs_setup import SetupVerbs
+from tbot_bot.control.verbs_strategies import StrategyVerbs
 from tbot_bot.control.verbs_users import UserVerbs
 from tbot_bot.domain.audit import AuditPhase, AuditResult, AuditUnavailableError
 from tbot_bot.domain.identity import UsersUnavailableError
@@ -342,6 +343,7 @@ class Runner:
         dashboard = DashboardVerbs(self._desk, self._metrics)
         logs = LogVerbs(self._foundation, self._log_book)
         orders = OrderVerbs(lambda: self._audit, self._open_floor, self._clock)
+        strategies = StrategyVerbs(lambda: self._audit, self._open_floor)
         setup = SetupVerbs(self._foundation, self._lifecycle, self._provisioning, unsealer, self._requests)
         control = ControlVerbs(
             self._foundation, self._lifecycle, lambda: self._conductor, self._requests, self._all_findings
@@ -361,6 +363,7 @@ class Runner:
             dashboard,
             logs,
             orders,
+            strategies,
             control,
             configuration,
             backups,

@@ -18,6 +18,7 @@ _NOTHING = StrategyResult()
 def strategy_statuses(floor: Floor, seen: Seen, day: date | None) -> list[StrategyStatus]:
     """One for each strategy there is; `day` is the session that runs or ran last, None before the first."""
     books, windows = floor.records, _windows(floor, seen)
+    paused = floor.pauses.reasons()
     held = [trade.strategy for trade in books.open_trades()]
     today = {} if day is None else books.strategy_results(day)
     ever = books.strategy_results(None)
@@ -31,6 +32,7 @@ def strategy_statuses(floor: Floor, seen: Seen, day: date | None) -> list[Strate
                 name=name,
                 enabled=name in floor.settings.sequence,
                 window=window,
+                paused_because=paused.get(name),
                 trades_today=None if day is None else now.result.trades_closed,
                 win_rate_pct=text_or_none(now.result.win_rate_pct),
                 realised_pnl=None if day is None else str(now.result.pnl),

@@ -7,7 +7,7 @@ An exit passes while trading is paused, and never for more than is open.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 
 from tbot_bot.domain.intents import OrderIntent
@@ -43,7 +43,10 @@ class WorkingOrder:
 
 @dataclass(frozen=True, slots=True)
 class GateConditions:
-    """What the runner knows beside the books; None and missing keys are unknown."""
+    """What the runner knows beside the books; None and missing keys are unknown.
+
+    `paused_strategies` are those that a person holds back, each with the reason.
+    """
 
     state: State
     armed: bool
@@ -55,6 +58,7 @@ class GateConditions:
     limits: RiskLimits
     float_allocation: Money | None
     defense: bool = False
+    paused_strategies: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +125,16 @@ def _quantity_positive(intent: OrderIntent, _facts: GateFacts) -> str | None:
 
 def _not_paused(_intent: OrderIntent, facts: GateFacts) -> str | None:
     return "trading is paused: no new entry until it is resumed" if facts.conditions.paused else None
+
+
+def strategy_paused(strategy: str, reason: str) -> str:
+    """Why a strategy that a person holds back makes no entry."""
+    return f"strategy {strategy} is paused ({reason}): no new entry until it is resumed"
+
+
+def _strategy_not_paused(intent: OrderIntent, facts: GateFacts) -> str | None:
+    reason = facts.conditions.paused_strategies.get(intent.strategy)
+    return None if reason is None else strategy_paused(intent.strategy, reason)
 
 
 def _session_is_today(intent: OrderIntent, facts: GateFacts) -> str | None:
@@ -219,7 +233,9 @@ def _role_can_be_asked(intent: OrderIntent, _facts: GateFacts) -> str | None:
 PERMISSION_RULES: tuple[Rule, ...] = (_not_killed, _armed, _state_trades)
 ORDER_RULES: tuple[Rule, ...] = (_role_can_be_asked, _quantity_positive)
 ENTRY_RULES: tuple[Rule, ...] = (_not_paused, _session_is_today, _symbol_known, _not_against_other_book)
-STRATEGY_ENTRY_RULES: tuple[Rule, ...] = (_one_trade_per_symbol, _open_positions_left, _trades_left, _within_float)
+STRATEGY_ENTRY_RULES: tuple[Rule, ...] = (
+    _strategy_not_paused, _one_trade_per_symbol, _open_positions_left, _trades_left, _within_float,
+)  # fmt: skip
 EXIT_RULES: tuple[Rule, ...] = (_exit_of_open_trade,)
 
 

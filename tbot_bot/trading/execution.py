@@ -11,6 +11,7 @@ from enum import Enum
 import structlog
 
 from tbot_bot.domain.broker import Broker, BrokerUnavailableError, OrderRefusedError
+from tbot_bot.domain.gate import strategy_paused
 from tbot_bot.domain.intents import Enter, NoTrade, OrderIntent, Stage
 from tbot_bot.domain.money import Money, Price, Quantity, total
 from tbot_bot.domain.orders import Book, OrderRole, OrderType
@@ -161,7 +162,7 @@ class EntryDesk:
 
     def enter(self, strategy: str, wish: Enter, day: date, now: datetime) -> NoTrade | None:
         """Send the entry; returns why not when nothing was sent. `now` is market time."""
-        sized = self._size(wish)
+        sized = self._held_back(strategy, wish) or self._size(wish)
         if isinstance(sized, NoTrade):
             return sized
         key = (day, strategy, wish.symbol)
@@ -188,6 +189,10 @@ class EntryDesk:
         if sending.status in (SendStatus.HELD, SendStatus.REFUSED):
             return NoTrade(wish.symbol, sending.stage, sending.check, sending.reason)
         return None
+
+    def _held_back(self, strategy: str, wish: Enter) -> NoTrade | None:
+        reason = self._standing.paused_strategies.get(strategy)
+        return None if reason is None else NoTrade(wish.symbol, Stage.GATE, "paused", strategy_paused(strategy, reason))
 
     def _size(self, wish: Enter) -> Quantity | NoTrade:
         """How many shares to trade, or why none."""

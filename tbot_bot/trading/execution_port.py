@@ -7,8 +7,8 @@ Exception
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from tbot_bot.domain.intents import OrderIntent
@@ -51,12 +51,16 @@ class Runner(Protocol):
 
 @dataclass(slots=True)
 class Standing:
-    """What may be sent now. `is_armed` looks at the file each time; the float is unknown until the runner names it."""
+    """What may be sent now. `is_armed` looks at the file each time; the float is unknown until the runner names it.
+
+    `paused_strategies` are those that a person holds back, each with the reason.
+    """
 
     is_armed: Callable[[], bool]
     running: bool = False
     paused: bool = False
     float_allocation: Money | None = None
+    paused_strategies: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def order_block(self) -> str | None:

@@ -13,6 +13,7 @@ from pathlib import Path
 import structlog
 from flask import (
     Blueprint,
+    Response,
     copy_current_request_context,
     redirect,
     render_template,
@@ -21,10 +22,11 @@ from flask import (
 from pydantic import Field
 from werkzeug.wrappers import Response as AnyResponse
 
-from tbot_bot.api.control import Act, ActOutcome, ActRequest, AskPreview, ControlState, Issued, Preview
+from tbot_bot.api.control import Act, ActOutcome, ActRequest, AskPreview, ControlState, Issued, PauseStrategy, Preview
 from tbot_bot.api.errors import ApiError, Problem, not_allowed
 from tbot_bot.api.lifecycle import Phase
 from tbot_bot.api.permissions import Permission
+from tbot_bot.api.status import StatusDocument
 from tbot_bot.domain.ids import is_request_id
 from tbot_web.support import console, flags
 from tbot_web.support.console import permission_for
@@ -32,11 +34,11 @@ from tbot_web.support.flags import KillPulled
 from tbot_web.support.home import home
 from tbot_web.support.openapi import documented
 from tbot_web.support.page import Page
-from tbot_web.support.runner_client import new_request_id, runner
+from tbot_web.support.runner_client import idempotency_key, new_request_id, runner
 from tbot_web.support.security_users import needs
 from tbot_web.support.session_manager import caller
 from tbot_web.support.step_up import prove_again
-from tbot_web.support.utils_web import Answer, attempt, failed_panel, json_answer
+from tbot_web.support.utils_web import Answer, attempt, failed_panel, json_answer, message_of
 
 PAGE = Page(
     slug="control",
@@ -115,6 +117,32 @@ def confirm(act: str) -> Answer:
     return _confirmation(_known(act), None)
 
 
+@blueprint.get("/strategies/<name>")
+@needs(Permission.TRADING_CONTROL, frozenset({Phase.MAIN}))
+def ask_strategy(name: str) -> Answer:
+    """What pausing or resuming one strategy means."""
+    return _strategy_question(name, None)
+
+
+@blueprint.post("/strategies/<name>")
+@needs(Permission.TRADING_CONTROL, frozenset({Phase.MAIN}))
+def carry_out_strategy(name: str) -> Answer | AnyResponse:
+    """Pause or resume it."""
+    asked = Asked.of_request()
+    wanted = PauseStrategy(strategy=name[:40], paused=request.form.get("paused") == "true", reason=asked.reason)
+    result = attempt(lambda: _pause_strategy(wanted, asked.request_id))
+    return _strategy_question(name, result) if isinstance(result, Problem) else redirect("/", 303)
+
+
+@blueprint.post("/api/strategies")
+@documented("Hold back the entries of one strategy, or let it enter again.", answer=ActOutcome, body=PauseStrategy,
+            repeatable=True)  # fmt: skip
+@needs(Permission.TRADING_CONTROL, frozenset({Phase.MAIN}))
+def pause_strategy() -> Response:
+    """Pause or resume one strategy."""
+    return json_answer(_pause_strategy(message_of(PauseStrategy, request.get_json()), idempotency_key()))
+
+
 @blueprint.post("/api/<act>")
 @documented(
     "Do the act, and say where the bot stands.", answer=ActOutcome, address=AskPreview, body=ActBody, repeatable=True
@@ -127,6 +155,24 @@ def perform(act: str) -> Answer | AnyResponse:
         return json_answer(_done(chosen, asked))
     result = attempt(lambda: _done(chosen, asked))
     return _confirmation(chosen, result) if isinstance(result, Problem) else redirect("/", 303)
+
+
+def _strategy_question(name: str, refused: Problem | None) -> Answer:
+    document: StatusDocument | Problem = attempt(lambda: runner().call("status.document"))
+    if isinstance(document, Problem):
+        return failed_panel(PAGE, document)
+    found = next((one for bot in document.bots for one in bot.strategies if one.name == name), None)
+    if found is None:
+        raise ApiError.of(404, "no_such_strategy", "There is no such strategy")
+    page = render_template(
+        "control_strategy.html", page=PAGE, strategy=found, refused=refused, request_id=new_request_id()
+    )
+    return page, refused.status if refused else 200
+
+
+def _pause_strategy(asked: PauseStrategy, request_id: str) -> ActOutcome:
+    outcome: ActOutcome = runner().call("control.pause_strategy", asked, request_id=request_id)
+    return outcome
 
 
 def _known(name: str) -> Act:

@@ -75,7 +75,7 @@ def test_books_from_before_the_counters_get_them(desk: Any, tmp_path: Path) -> N
     with desk.database.engine.begin() as connection:
         for what in ("TABLE strategy_result", "TABLE no_trade", "INDEX trade_order_trade"):
             connection.exec_driver_sql(f"DROP {what}")
-        for what in ("INDEX trade_order_request", "TABLE unresolved_order", "TABLE stop_move", "TRIGGER stop_moved"):
+        for what in ("TRIGGER stop_moved", "TABLE stop_move", "INDEX trade_order_request", "TABLE unresolved_order"):
             connection.exec_driver_sql(f"DROP {what}")
         for column in ("trade_order DROP request_id", "trade_order DROP cause", "trade_order DROP asked_price"):
             connection.exec_driver_sql(f"ALTER TABLE {column}")

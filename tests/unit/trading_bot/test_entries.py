@@ -4,7 +4,18 @@ from __future__ import annotations
 
 import pytest
 
-from tbot_bot.api.bot_protocol import AskIntent, Float, FromBot, Halt, Pause, Run, TellError, TellMarket, TellNoTrade
+from tbot_bot.api.bot_protocol import (
+    AskIntent,
+    Float,
+    FromBot,
+    Halt,
+    Pause,
+    PauseStrategies,
+    Run,
+    TellError,
+    TellMarket,
+    TellNoTrade,
+)
 from tbot_bot.domain.broker import GapDetected
 from tbot_bot.domain.money import Price, Quantity
 from tbot_bot.domain.orders import OrderRole, OrderStatus, Side
@@ -325,3 +336,13 @@ def test_the_day_ends_flat_and_another_begins(stage: SceneMaker) -> None:
     assert scene.market.positions() == []
     assert scene.books.trades() == []
     assert scene.runner.sessions == ["opened", "closed", "ended"]
+
+
+def test_a_strategy_that_is_held_back_says_so_and_may_enter_later(stage: SceneMaker) -> None:
+    scene = stage({"SPY": f"{quiet_range()}\n15 100 102 100 101.50 12000\n{flat('101.50', 16, 20)}"})
+    scene.run()
+    scene.loop.hear(PauseStrategies(reasons={"open": "too wild"}))
+    scene.play(20)
+    assert scene.books.entries == []
+    (told,) = [one for one in scene.runner.told if isinstance(one, TellNoTrade) and one.check == "paused"]
+    assert told.reason == "strategy open is paused (too wild): no new entry until it is resumed"

@@ -58,6 +58,7 @@ def test_every_link_within_the_page_leads_somewhere(admin: Browser) -> None:
             "POST Idempotency-Key",
             {
                 "post_control_perform",
+                "post_control_pause_strategy",
                 "post_audit_begin",
                 "post_notifications_test_all",
                 *(f"post_backups_{name}" for name in ("make_one", "restore_one", "purge_all")),

@@ -9,7 +9,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from tbot_bot.api.control import Act, ActOutcome, Issued
+from tbot_bot.api.control import Act, ActOutcome, Issued, PauseStrategy
 from tbot_bot.api.errors import ApiError
 from tbot_bot.api.model import Nothing
 from tbot_bot.api.permissions import Role
@@ -252,3 +252,25 @@ class TestActsPage:
         assert "<span>yes</span>" in page.partition("Triggered: ")[2][:400]
         runner.special["control.state"] = ApiError.of(500, "internal", "It broke")
         assert admin.get("/control/").status_code == 500
+
+
+class TestOneStrategy:
+    def test_it_is_paused_and_resumed_with_a_question(self, admin: Browser, runner: CannedRunner) -> None:
+        runner.special["control.pause_strategy"] = lambda *_: ActOutcome(state="idle", message="Done.")
+        question = "/control/strategies/open"
+        assert "Hold back its entries" in admin.get(question).text
+        assert admin.send(question, {"paused": "true", "reason": "wild"}, seen_on=question).status_code == 303
+        assert runner.calls[-1][2] == PauseStrategy(strategy="open", paused=True, reason="wild")
+        headers = {"X-CSRFToken": admin.token(question)}
+        body = {"strategy": "open", "paused": False}
+        answer = admin.http.post("/control/api/strategies", json=body, headers=headers)
+        assert (answer.status_code, answer.json()["message"]) == (200, "Done.")
+        assert admin.get("/control/strategies/moon").status_code == 404
+
+    def test_a_refusal_is_told_with_the_question(self, admin: Browser, runner: CannedRunner) -> None:
+        question = "/control/strategies/open"
+        runner.special["control.pause_strategy"] = ApiError.of(409, "act_refused", "Not possible now")
+        answer = admin.send(question, {"paused": "true"}, seen_on=question)
+        assert (answer.status_code, "Not possible now" in answer.text) == (409, True)
+        runner.special["status.document"] = ApiError.of(500, "internal", "Something went wrong")
+        assert "Something went wrong" in admin.get(question).text
