@@ -16,8 +16,8 @@ STATUS = {
 }
 ROLES = {
     Role.ADMIN: "Everything: people, configuration, backups, resets, trading.",
-    Role.OPERATOR: "Start, stop, pause and kill; sees everything that an auditor sees.",
-    Role.AUDITOR: "Looks at everything that concerns the books, changes nothing.",
+    Role.OPERATOR: "Start, stop, pause and kill; looks at status, trades and logs.",
+    Role.AUDITOR: "Looks at the books and the audit trail, changes nothing.",
     Role.VIEWER: "Looks at status, trades and logs, changes nothing.",
 }
 #: How far a mail came: the kind of mark and its word.
