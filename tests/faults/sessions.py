@@ -124,6 +124,8 @@ def walk(random: Random) -> list[Bar]:
 class Script:
     """Wishes by chance, in the place of the strategies and their router."""
 
+    missing_minutes = 0
+
     def __init__(self, random: Random) -> None:
         self._random = random
         self._seen: dict[str, Bar] = {}
