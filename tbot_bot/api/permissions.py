@@ -31,7 +31,7 @@ class Permission(StrEnum):
     CONFIGURATION_EDIT = "configuration.edit"  # change and test it, renew every key and secret
     METRICS_VIEW = "metrics.view"
     TRADING_CONTROL = "trading.control"  # start, pause, resume, stop, kill
-    SYSTEM_RESET = "system.reset"  # leave error, reset the kill switch, sign residuals
+    SYSTEM_RESET = "system.reset"  # leave error, reset the kill switch, sign residuals and differences
     USERS_MANAGE = "users.manage"  # add, change, disable and remove people, end their sessions
     BACKUPS_MANAGE = "backups.manage"  # list, make, verify, restore and purge backups
     AUDIT_VIEW = "audit.view"  # read, verify and export the audit trail; read the journal
