@@ -18,7 +18,7 @@ from tests.integration.evidence import (
     states,
     venue_rows,
 )
-from tests.integration.homes import TRADING, open_positions, running, start_trading, with_positions
+from tests.integration.homes import TRADING, open_positions, processes_of, running, start_trading, with_positions
 from tests.support.running import PASSWORD, Refused, RunningHome, wait_for
 
 
@@ -133,6 +133,22 @@ def test_kill_while_the_runner_is_gone_is_obeyed_when_it_comes_back(new_home: Ho
     history = [state for state, _ in states(home.home)]
     assert "emergency_closing_positions" in history
     assert not set(history[history.index("emergency_closing_positions") :]) & TRADING
+    assert_books_are_sound(home.home)
+
+
+def test_a_kill_closes_with_a_bot_that_hangs(new_home: HomeMaker) -> None:
+    home = new_home()
+    with running(home):
+        start_trading(home)
+        with_positions(home)
+        bot = processes_of(home.home.root)["bot"]
+        bot.suspend()
+        try:
+            (home.home.flags / "kill_armed").rename(home.home.flags / "control_kill.flag")
+            wait_for(lambda: home.state() == "stopped", 40, lambda: str(home.ask("control.state")["closing"]))
+            assert ledger_rows(home.home, "SELECT symbol FROM trade WHERE closed_us IS NULL") == []
+        finally:
+            bot.resume()
     assert_books_are_sound(home.home)
 
 
