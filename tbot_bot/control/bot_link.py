@@ -101,7 +101,8 @@ class RunnerLink:
     """The bot's end: asks, waits for the answer where the outcome matters, and passes on what the runner tells.
 
     Answers are awaited, so that the runner has dealt with one thing before the bot goes on to the next; only those
-    to what the market shows, to errors and to reasons against a trade are not: whatever is asked next comes after them.
+    to errors and to reasons against a trade are not. What the market shows is waited for when it is told again: what is
+    asked in between comes after it, and the bot is never more than one minute ahead of the runner.
     """
 
     def __init__(self, channel: LineChannel, monotonic_s: Callable[[], float]) -> None:
@@ -110,6 +111,7 @@ class RunnerLink:
         self._ids = count(1)
         self._heard: deque[ToBot] = deque()
         self._listener: Listener | None = None
+        self._market_told: int | None = None
 
     def listen(self, listener: Listener) -> None:
         """Name who hears the runner."""
@@ -180,10 +182,13 @@ class RunnerLink:
         newest_bar_at: datetime | None,
         missing_minutes: int,
     ) -> None:
-        """Say what time it is in the market and how the broker is; not waited for."""
+        """Say what time it is in the market and how the broker is, once the runner has dealt with the last of it."""
+        if self._market_told is not None:
+            self._answer_to(self._market_told)
+        self._market_told = next(self._ids)
         self._send(
             TellMarket(
-                id=next(self._ids),
+                id=self._market_told,
                 market_time=to_rfc3339(at),
                 session_day=None if session is None else session.day.isoformat(),
                 session_open_at=None if session is None else to_rfc3339(session.open_at),
@@ -219,12 +224,15 @@ class RunnerLink:
 
     def _ask(self, question: FromBot) -> Answer:
         self._send(question)
+        return self._answer_to(question.id)
+
+    def _answer_to(self, number: int) -> Answer:
         deadline_s = self._monotonic_s() + ANSWER_TIMEOUT_S
         while True:
             message = self._next(deadline_s)
-            if isinstance(message, Answer) and message.id == question.id:
-                return message
             self._pass_on(message)
+            if isinstance(message, Answer) and message.id == number:
+                return message
 
     def _next(self, deadline_s: float) -> ToBot:
         while not self._heard:
@@ -236,6 +244,8 @@ class RunnerLink:
 
     def _pass_on(self, message: ToBot) -> None:
         """Tells go to the listener; answers nobody waits for need nothing."""
+        if isinstance(message, Answer) and message.id == self._market_told:
+            self._market_told = None
         if self._listener is not None and isinstance(message, Run | Halt | Pause | PauseStrategies | Float):
             self._listener.hear(message)
 

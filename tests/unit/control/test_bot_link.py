@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tbot_bot.api.bot_protocol import Answer, Begin, Halt, Pause, TellError
+from tbot_bot.brokers.measured import Calls
 from tbot_bot.control.bot_link import (
     ANSWER_TIMEOUT_S,
     LINE_BYTES_MAX,
@@ -17,9 +18,11 @@ from tbot_bot.control.bot_link import (
     RunnerLink,
     Tell,
 )
+from tbot_bot.domain.intents import Window
 from tbot_bot.domain.money import Money, Price, Quantity
 from tbot_bot.domain.orders import Execution, Order, OrderStatus, OrderType, Side
 from tbot_bot.trading.execution_port import NotRecordedError, RunnerGoneError
+from tbot_bot.trading.strategy_router import Running
 from tests.unit.trading_bot.scene import OPEN_AT, Stopwatch
 
 ORDER = Order(
@@ -170,3 +173,32 @@ def test_errors_carry_their_kind(pair: Pair) -> None:
     pair.link.tell_error(ValueError("odd"))
     told = TellError.model_validate_json(pair.other.recv(65536))
     assert (told.error_kind, told.message) == ("ValueError", "odd")
+
+
+def tell_market(pair: Pair) -> int:
+    """Tell what the market shows; the number it was told under."""
+    pair.link.tell_market(
+        OPEN_AT,
+        None,
+        Running(None, Window.IDLE),
+        {},
+        is_open=False,
+        broker_error=None,
+        calls=Calls(),
+        newest_bar_at=None,
+        missing_minutes=0,
+    )
+    return int(json.loads(pair.other.recv(65536))["id"])
+
+
+def test_the_market_is_told_again_only_once_the_runner_has_dealt_with_the_last(pair: Pair) -> None:
+    first = tell_market(pair)
+    pair.say(Answer(id=first))
+    second = tell_market(pair)
+    pair.say(Pause(paused=True, reason="meanwhile"), Answer(id=second))
+    pair.link.poll(1.0)
+    tell_market(pair)  # its answer is not here, and nobody waits for it
+    assert pair.heard == [Pause(paused=True, reason="meanwhile")]
+    pair.other.close()
+    with pytest.raises(RunnerGoneError):
+        tell_market(pair)
