@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from bench import change, first_run, growth, latency, memory, posting, rotation, status_rate, strategies
+from bench import audit, change, first_run, growth, latency, memory, posting, rotation, status_rate, strategies
 from bench.measurement import Measurement
 
 DOCUMENT = Path(__file__).resolve().parents[1] / "docs" / "measurements.md"
@@ -32,6 +32,7 @@ BENCHMARKS: dict[str, Callable[..., list[Measurement]]] = {
     "memory": memory.main,
     "strategies": strategies.main,
     "latency": latency.main,
+    "audit": audit.main,
     "rotation": rotation.main,
     "change": change.main,
 }
