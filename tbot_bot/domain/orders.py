@@ -132,9 +132,15 @@ class Order:
         stop, at = self._closer_stop(update), max(self.updated_at, update.updated_at)
         if moved and update.filled >= self.filled:
             return replace(update, stop_price=stop, updated_at=at)
-        if stop == self.stop_price or self.status.is_final:
+        quantity = self._newer_quantity(update)
+        if (stop, quantity) == (self.stop_price, self.quantity) or self.status.is_final:
             return self
-        return replace(self, stop_price=stop, updated_at=at)
+        return replace(self, stop_price=stop, quantity=quantity, updated_at=at)
+
+    def _newer_quantity(self, update: Order) -> Quantity:
+        """A leg follows what its entry filled and what other exits closed: the later report of it counts."""
+        is_later = update.status is self.status and update.updated_at >= self.updated_at
+        return update.quantity if is_later and update.filled >= self.filled else self.quantity
 
     def _closer_stop(self, update: Order) -> Price | None:
         if self.stop_price is None or update.stop_price is None:

@@ -86,6 +86,7 @@ def test_a_part_is_closed_and_the_stop_stands_for_the_rest(trading: Desk) -> Non
     assert trade(trading).quantity == Quantity.of(60)
     at_broker = {one.client_order_id: str(one.quantity) for one in trading.line.inner.open_orders()}
     assert at_broker == {STOP: "60", TARGET: "60"}
+    assert {str(order(trading, name).order.quantity) for name in (STOP, TARGET)} == {"60"}
     leave(trading, request_id="r-2")
     follow(trading)
     assert trading.orders.records.open_trades() == ()
