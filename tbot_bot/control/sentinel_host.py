@@ -26,7 +26,7 @@ from tbot_bot.monitoring.log_book import LogBook
 from tbot_bot.monitoring.routes import routes_of
 
 log = structlog.get_logger("sentinel_host")
-WORD_EVERY_S = 5.0
+WORD_EVERY_S = 1.0
 #: With nothing to send it ends at once; with something, nobody waits for it.
 END_TIMEOUT_S = 2.0
 POSITIONS_NAMED = 10

@@ -9,7 +9,7 @@ import psutil
 import pytest
 
 from tests.integration.conftest import HomeMaker
-from tests.integration.homes import start_trading
+from tests.integration.homes import TRADING, start_trading, with_positions
 from tests.support.hooks import Call, HookServer
 from tests.support.running import RunningHome, wait_for
 
@@ -51,6 +51,7 @@ def test_an_end_that_nobody_asked_for_is_told_with_the_last_known_state(new_home
         orphan.start()
         sentinels = [tell_to(killed, of_killed), tell_to(orphan, of_orphan)]
         start_trading(killed)
+        with_positions(killed)
         for sentinel in sentinels:
             shown = " ".join([*sentinel.cmdline(), *sentinel.environ().values()])
             assert "abracadabra" not in shown
@@ -63,7 +64,7 @@ def test_an_end_that_nobody_asked_for_is_told_with_the_last_known_state(new_home
         orphan.process.stdin.close()
         wait_for(lambda: told(of_killed, "stopped") and told(of_orphan, "stopped"), 60)
         for hook, words, state in (
-            (of_killed, "ended without a farewell", {"idle", "analyzing", "trading", "monitoring", "started"}),
+            (of_killed, "ended without a farewell", TRADING),
             (of_orphan, "What had started the control process is gone", {"stopped", "shutdown"}),
         ):
             (call,) = told(hook, "stopped")
