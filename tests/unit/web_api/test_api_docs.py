@@ -67,7 +67,7 @@ def test_every_link_within_the_page_leads_somewhere(admin: Browser) -> None:
             },
         ),
         ("holdings_balance", {"get_status_document"}),
-        ("Execution", {"get_trades_one"}),
+        ("Execution", {"get_trades_one", "get_journal_rows"}),
         ("/logs", {"get_logs_errors", "get_logs_index", "get_logs_lines"}),
     ],
 )
