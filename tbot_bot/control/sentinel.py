@@ -45,7 +45,7 @@ UP_WAIT_S = 20.0
 PATIENCE_S = 3600.0
 #: After a stop that was asked for nobody waits for more.
 FAREWELL_PATIENCE_S = 60.0
-LOOK_EVERY_S = 0.5
+LOOK_EVERY_S = 2.0
 _STANDARD_INPUT = 0
 
 
@@ -144,9 +144,9 @@ class Sentinel:
             return
         waits_until_s = self._now_s() + UP_WAIT_S
         while self._is_wanted(NoticeKind.STOPPED) and self._now_s() < waits_until_s:
+            self._pause(LOOK_EVERY_S)  # the one that ends may still answer when its end of our line is closed already
             if self._is_up():
                 return
-            self._pause(LOOK_EVERY_S)
         sentence = f"{_HOW[self._farewell]}. {_NOBODY} {_WHAT_STANDS}"
         self._tell(NoticeKind.STOPPED, sentence, patience_s=PATIENCE_S, until=self._is_up)
 

@@ -90,6 +90,13 @@ def test_a_runner_that_is_up_again_tells_it_itself(hook: HookServer) -> None:
     assert watch.now_s < 1000 + UP_WAIT_S
 
 
+def test_the_one_that_ends_is_not_taken_for_another(hook: HookServer) -> None:
+    watch = Watch(hook)
+    watch.sentinel._is_up = lambda: watch.now_s < 1001  # its socket is closed a moment after its end of the line
+    watch.sentinel.gone()
+    assert kinds(hook) == ["stopped"]
+
+
 def test_a_stop_that_was_asked_for_is_told_only_to_who_wants_it(hook: HookServer) -> None:
     quiet, curious = Watch(hook), Watch(hook, NOTIFY_WEBHOOK_WITHOUT="")
     for watch in (quiet, curious):
