@@ -63,6 +63,8 @@ LOADED = {
     "/status": frozenset({Phase.MAIN, Phase.CLOSING}),
     "/logs": frozenset({Phase.MAIN, Phase.CLOSING}),
     "/control": ONCE_AN_ADMIN_EXISTS,
+    "/control/strategies": frozenset({Phase.MAIN}),
+    "/control/api/strategies": frozenset({Phase.MAIN}),
     "/backups": frozenset({Phase.MAIN, Phase.ERROR}),
     "/backups/make": frozenset({Phase.MAIN}),
     "/backups/purge": frozenset({Phase.MAIN}),
