@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 from collections.abc import Iterator
 
@@ -36,8 +37,11 @@ def tell_to(home: RunningHome, hook: HookServer) -> psutil.Process:
 
 def sentinel_of(home: RunningHome) -> psutil.Process | None:
     assert home.process is not None
-    children = psutil.Process(home.process.pid).children()
-    return next((one for one in children if "tbot_bot.control.sentinel" in one.cmdline()), None)
+    for child in psutil.Process(home.process.pid).children():
+        with contextlib.suppress(psutil.ZombieProcess, psutil.NoSuchProcess):  # it ended meanwhile
+            if "tbot_bot.control.sentinel" in child.cmdline():
+                return child
+    return None
 
 
 def told(hook: HookServer, kind: str) -> list[Call]:
