@@ -237,7 +237,7 @@ class BotLoop:
             return NoTrade(wish.symbol, Stage.ORDER, "late", f"the bar of {to_rfc3339(now)} is too old to act on")
         no_trade = self._entries.enter(strategy, wish, session.day, now)
         if no_trade is None:
-            age_ms = round((self._monotonic_s() - self._bars_at_s) * 1000, 3)
+            age_ms = round((self._recipe.submitted_at_s - self._bars_at_s) * 1000, 3)
             log.info("entry sent", strategy=strategy, symbol=wish.symbol, bar_age_ms=age_ms)
         return no_trade
 

@@ -65,6 +65,8 @@ class OrderRecipe:
         self._standing = standing
         self._monotonic_s = monotonic_s
         self._doubts: dict[str, _Doubt] = {}
+        #: When the last order went out, on the monotonic clock.
+        self.submitted_at_s = 0.0
 
     @property
     def is_blocked(self) -> bool:
@@ -98,6 +100,7 @@ class OrderRecipe:
 
     def _submit(self, intent: OrderIntent) -> Sending:
         client_order_id = intent.client_order_id
+        self.submitted_at_s = self._monotonic_s()
         try:
             order = self._broker.submit(intent.to_request())
         except OrderRefusedError as error:
