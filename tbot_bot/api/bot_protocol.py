@@ -193,11 +193,15 @@ FROM_BOT: TypeAdapter[FromBot] = TypeAdapter(FromBot)
 
 
 class Answer(Message):
-    """The answer to question `id`: done, or `refused` with a reason. `trades` follow an execution."""
+    """The answer to question `id`: done, or `refused` with a reason. `trades` follow an execution.
+
+    `check` names the rule that refused an intent; the runner itself where no rule spoke.
+    """
 
     kind: Literal["answer"] = "answer"
     id: int
     refused: str | None = None
+    check: str = "runner"
     trades: list[WireTrade] | None = None
 
 

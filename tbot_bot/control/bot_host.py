@@ -189,9 +189,9 @@ class BotHost:
             strategy=intent.strategy,
             order=intent.client_order_id,
             quantity=str(intent.quantity),
-            why=refused or intent.reason,
+            why=refused.reason if refused else intent.reason,
         )
-        return Answer(id=asked.id, refused=refused)
+        return Answer(id=asked.id, refused=refused.reason, check=refused.check) if refused else Answer(id=asked.id)
 
     def _note_no_trade(self, told: TellNoTrade) -> None:
         log.info(

@@ -33,7 +33,7 @@ from tbot_bot.api.bot_protocol import (
 from tbot_bot.api.model import Message
 from tbot_bot.api.wire import execution_to_wire, intent_to_wire, order_to_wire, trade_from_wire
 from tbot_bot.brokers.measured import Calls
-from tbot_bot.domain.intents import NoTrade, OrderIntent
+from tbot_bot.domain.intents import GateRefusal, NoTrade, OrderIntent
 from tbot_bot.domain.market import Session
 from tbot_bot.domain.money import Price
 from tbot_bot.domain.open_trades import OpenTrade
@@ -131,8 +131,9 @@ class RunnerLink:
         while self._heard:
             self._pass_on(self._heard.popleft())
 
-    def ask_intent(self, intent: OrderIntent) -> str | None:
-        return self._ask(AskIntent(id=next(self._ids), intent=intent_to_wire(intent))).refused
+    def ask_intent(self, intent: OrderIntent) -> GateRefusal | None:
+        answer = self._ask(AskIntent(id=next(self._ids), intent=intent_to_wire(intent)))
+        return None if answer.refused is None else GateRefusal(answer.check, answer.refused)
 
     def tell_submission(self, client_order_id: str, *, order: Order | None = None, refused: str | None = None) -> None:
         self._ask(

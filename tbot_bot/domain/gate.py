@@ -1,6 +1,7 @@
 """The gate: whether an order may be sent, judged from facts by a list of small rules.
 
-A rule returns None to let the order pass, or the sentence that refuses it. What is unknown refuses an entry.
+A rule returns None to let the order pass, or the sentence that refuses it; the tables below name it, and what it stops
+is recorded under that name. What is unknown refuses an entry.
 An exit passes while trading is paused, and never for more than is open.
 """
 
@@ -10,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 
-from tbot_bot.domain.intents import OrderIntent
+from tbot_bot.domain.intents import GateRefusal, OrderIntent
 from tbot_bot.domain.lifecycle import RUNNING, State
 from tbot_bot.domain.market import Instrument
 from tbot_bot.domain.money import Money, Price, Quantity, total
@@ -229,33 +230,44 @@ def _role_can_be_asked(intent: OrderIntent, _facts: GateFacts) -> str | None:
     return f"a {intent.role} order comes only as the leg of an entry"
 
 
+Rules = Mapping[str, Rule]
 #: Asked of every order the bot wants to send.
-PERMISSION_RULES: tuple[Rule, ...] = (_not_killed, _armed, _state_trades)
-ORDER_RULES: tuple[Rule, ...] = (_role_can_be_asked, _quantity_positive)
-ENTRY_RULES: tuple[Rule, ...] = (_not_paused, _session_is_today, _symbol_known, _not_against_other_book)
-STRATEGY_ENTRY_RULES: tuple[Rule, ...] = (
-    _strategy_not_paused, _one_trade_per_symbol, _open_positions_left, _trades_left, _within_float,
-)  # fmt: skip
-EXIT_RULES: tuple[Rule, ...] = (_exit_of_open_trade,)
+PERMISSION_RULES: Rules = {"killed": _not_killed, "unarmed": _armed, "state": _state_trades}
+ORDER_RULES: Rules = {"role": _role_can_be_asked, "quantity": _quantity_positive}
+ENTRY_RULES: Rules = {
+    "trading_paused": _not_paused,
+    "session": _session_is_today,
+    "instrument": _symbol_known,
+    "other_book": _not_against_other_book,
+}
+STRATEGY_ENTRY_RULES: Rules = {
+    "paused": _strategy_not_paused,
+    "open_trade": _one_trade_per_symbol,
+    "positions": _open_positions_left,
+    "trades": _trades_left,
+    "float": _within_float,
+}
+EXIT_RULES: Rules = {"closable": _exit_of_open_trade}
 
 
-def judge_intent(intent: OrderIntent, facts: GateFacts) -> str | None:
-    """Judge an order the bot wants to send: None to let it pass, else the first rule's sentence against it."""
-    return _first_refusal((*PERMISSION_RULES, *ORDER_RULES, *_role_rules(intent)), intent, facts)
+def judge_intent(intent: OrderIntent, facts: GateFacts) -> GateRefusal | None:
+    """Judge an order the bot wants to send: None to let it pass, else the first rule against it."""
+    return _first_refusal({**PERMISSION_RULES, **ORDER_RULES, **_role_rules(intent)}, intent, facts)
 
 
-def judge_closing(intent: OrderIntent, facts: GateFacts) -> str | None:
+def judge_closing(intent: OrderIntent, facts: GateFacts) -> GateRefusal | None:
     """Judge an exit that Stop or Kill sends: it passes in every state, but never for more than is open."""
     if intent.role is not OrderRole.EXIT:
-        return "closing sends exits only"
-    return _first_refusal((*ORDER_RULES, *EXIT_RULES), intent, facts)
+        return GateRefusal("role", "closing sends exits only")
+    return _first_refusal({**ORDER_RULES, **EXIT_RULES}, intent, facts)
 
 
-def _role_rules(intent: OrderIntent) -> tuple[Rule, ...]:
+def _role_rules(intent: OrderIntent) -> Rules:
     if intent.role is OrderRole.EXIT:
         return EXIT_RULES
-    return ENTRY_RULES + STRATEGY_ENTRY_RULES if intent.book is Book.STRATEGY else ENTRY_RULES
+    return {**ENTRY_RULES, **STRATEGY_ENTRY_RULES} if intent.book is Book.STRATEGY else ENTRY_RULES
 
 
-def _first_refusal(rules: Sequence[Rule], intent: OrderIntent, facts: GateFacts) -> str | None:
-    return next((sentence for rule in rules if (sentence := rule(intent, facts)) is not None), None)
+def _first_refusal(rules: Rules, intent: OrderIntent, facts: GateFacts) -> GateRefusal | None:
+    judged = ((name, rule(intent, facts)) for name, rule in rules.items())
+    return next((GateRefusal(name, sentence) for name, sentence in judged if sentence is not None), None)

@@ -70,6 +70,17 @@ class NoTrade:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class GateRefusal:
+    """Why an order may not be sent: the rule against it, by its name, and its sentence."""
+
+    check: str
+    reason: str
+
+    def __str__(self) -> str:
+        return self.reason
+
+
 Wish = Enter | Exit | Tighten | NoTrade
 
 

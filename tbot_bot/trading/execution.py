@@ -88,7 +88,7 @@ class OrderRecipe:
             return Sending(SendStatus.HELD, Stage.GATE, "held", block)
         refusal = self._runner.ask_intent(intent)
         if refusal is not None:
-            return Sending(SendStatus.REFUSED, Stage.GATE, "runner", refusal)
+            return Sending(SendStatus.REFUSED, Stage.GATE, refusal.check, refusal.reason)
         block = self._block(intent)  # the runner may have spoken, or the file gone, while we waited
         if block is not None:
             self._runner.tell_submission(intent.client_order_id, refused=f"not sent: {block}")

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from tbot_bot.domain.intents import OrderIntent
+from tbot_bot.domain.intents import GateRefusal, OrderIntent
 from tbot_bot.domain.money import Money
 from tbot_bot.domain.open_trades import OpenTrade
 from tbot_bot.domain.orders import Execution, Order
@@ -31,8 +31,8 @@ class Runner(Protocol):
     A report that could not be recorded raises NotRecordedError.
     """
 
-    def ask_intent(self, intent: OrderIntent) -> str | None:
-        """Have the intent recorded and judged: None to let it pass, else the sentence against it."""
+    def ask_intent(self, intent: OrderIntent) -> GateRefusal | None:
+        """Have the intent recorded and judged: None to let it pass, else the rule against it."""
         ...
 
     def tell_submission(self, client_order_id: str, *, order: Order | None = None, refused: str | None = None) -> None:

@@ -12,7 +12,7 @@ from threading import Lock
 import structlog
 
 from tbot_bot.domain.gate import GateConditions, GateFacts, WorkingOrder, judge_closing, judge_intent
-from tbot_bot.domain.intents import NoTrade, OrderIntent, Stage
+from tbot_bot.domain.intents import GateRefusal, NoTrade, OrderIntent, Stage
 from tbot_bot.domain.money import Quantity
 from tbot_bot.domain.orders import Book, Execution, Order, OrderRole, OrderStatus, client_order_id
 from tbot_bot.domain.time import Clock, exchange_day, to_rfc3339
@@ -24,8 +24,10 @@ from tbot_bot.trading.unresolved import UnresolvedOrders
 
 log = structlog.get_logger("trade_logger")
 _REPEATED = "the order is on record already; ask the broker after it and do not send it again"
+#: The check against an order whose id is on record.
+_ON_RECORD = "on_record"
 
-Judge = Callable[[OrderIntent, GateFacts], str | None]
+Judge = Callable[[OrderIntent, GateFacts], GateRefusal | None]
 
 
 class OrderService:
@@ -42,17 +44,18 @@ class OrderService:
         self.records = TradeLogger(store)
         self.unresolved = UnresolvedOrders(store, clock)
 
-    def accept(self, intent: OrderIntent) -> str | None:
+    def accept(self, intent: OrderIntent) -> GateRefusal | None:
         """Judge an order the bot wants to send and record it with the verdict, durably.
 
-        None lets it be sent, once; a sentence refuses it. An id seen before is refused: that order may have been sent.
+        None lets it be sent, once. An id seen before is refused: that order may have been sent.
         Raises IntentRefusedError.
         """
         return self._accept(intent, judge_intent)
 
     def accept_closing(self, intent: OrderIntent, request_id: str | None = None) -> str | None:
-        """The same for an exit that Stop or Kill sends by itself, or a person under a `request_id`."""
-        return self._accept(intent, judge_closing, request_id)
+        """The same for an exit that Stop or Kill sends by itself, or a person under a `request_id`; in a sentence."""
+        refusal = self._accept(intent, judge_closing, request_id)
+        return None if refusal is None else refusal.reason
 
     def submission(self, client_order_id: str, *, order: Order | None = None, refused: str | None = None) -> None:
         """Record what became of a submission; with neither `order` nor `refused` it stays unknown.
@@ -142,7 +145,7 @@ class OrderService:
                     found[strategy, symbol] += 1
         return found
 
-    def _accept(self, intent: OrderIntent, judge: Judge, request_id: str | None = None) -> str | None:
+    def _accept(self, intent: OrderIntent, judge: Judge, request_id: str | None = None) -> GateRefusal | None:
         with self._accepting:
             facts = self.facts()
             refusal = judge(intent, facts)
@@ -159,12 +162,13 @@ class OrderService:
                     defense=facts.conditions.defense,
                 )
             except IntentConflictError as error:
-                return str(error)
+                return GateRefusal(_ON_RECORD, str(error))
             if not recorded.is_new:
                 order = recorded.record.order
-                return order.reason or _REPEATED if order.status is OrderStatus.REJECTED else _REPEATED
+                reason = order.reason if order.status is OrderStatus.REJECTED else None
+                return GateRefusal(_ON_RECORD, reason or _REPEATED)
             if refusal is not None:
-                self.end_unsent(intent.client_order_id, refusal)
+                self.end_unsent(intent.client_order_id, refusal.reason)
             return refusal
 
     def _tell(self, applied: AppliedExecution) -> None:

@@ -23,7 +23,7 @@ from tbot_bot.control.bot_loop import BotLoop
 from tbot_bot.domain.broker import BrokerUnavailableError, OrderRefusedError
 from tbot_bot.domain.close_reasons import CloseReason
 from tbot_bot.domain.gate import GateConditions, RiskLimits
-from tbot_bot.domain.intents import Enter, Exit, NoTrade, OrderIntent, Tighten, Window, Wish
+from tbot_bot.domain.intents import Enter, Exit, GateRefusal, NoTrade, OrderIntent, Tighten, Window, Wish
 from tbot_bot.domain.lifecycle import State
 from tbot_bot.domain.market import Bar, Instrument, Session
 from tbot_bot.domain.money import Money, Price, Quantity
@@ -330,7 +330,7 @@ class SessionUnderTest:
                 OPEN,
             )
             if (refused := self.orders.accept(intent)) is not None:
-                raise AssertionError(refused)
+                raise AssertionError(refused.reason)
             self.orders.submission(intent.client_order_id, order=self.broker.submit(intent.to_request()))
         self.state = State.STARTED
 
@@ -416,7 +416,7 @@ class SessionUnderTest:
     def tell_session(self, what: str, _day: date | None, _at: datetime, _reason: str = "") -> None:
         self.books_behind = self.books_behind or what == "gap"
 
-    def ask_intent(self, intent: OrderIntent) -> str | None:
+    def ask_intent(self, intent: OrderIntent) -> GateRefusal | None:
         return self.orders.accept(intent)
 
     def tell_submission(self, client_order_id: str, *, order: Order | None = None, refused: str | None = None) -> None:

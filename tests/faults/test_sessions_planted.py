@@ -99,7 +99,7 @@ def entries_during_kill(patch: pytest.MonkeyPatch) -> None:
     heard = BotLoop.hear
     patch.setattr(BotLoop, "hear", lambda self, told: None if isinstance(told, Halt) else heard(self, told))
     patch.setattr(Standing, "order_block", None)
-    patch.setattr(gate, "PERMISSION_RULES", ())
+    patch.setattr(gate, "PERMISSION_RULES", {})
 
 
 def money_as_float(patch: pytest.MonkeyPatch) -> None:

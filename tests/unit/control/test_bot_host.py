@@ -6,8 +6,8 @@ import json
 from dataclasses import replace
 from typing import Any
 
-from tbot_bot.api.bot_protocol import TellError, TellExecution, TellNoTrade, TellOrder
-from tbot_bot.api.wire import execution_to_wire, order_to_wire
+from tbot_bot.api.bot_protocol import AskIntent, TellError, TellExecution, TellNoTrade, TellOrder
+from tbot_bot.api.wire import execution_to_wire, intent_to_wire, order_to_wire
 from tbot_bot.domain.broker import Executed
 from tests.unit.control.backstage import wait_until
 from tests.unit.control.stage import Stage
@@ -46,6 +46,12 @@ def test_a_fill_that_is_told_twice_is_booked_once(stage: Stage) -> None:
     for _ in range(2):
         answer = stage.bot.ask(TellExecution, execution=execution_to_wire(fill))
         assert [(trade.symbol, trade.quantity) for trade in answer.trades or []] == [("AAA", "100")]
+
+
+def test_a_refusal_is_answered_with_the_name_of_its_rule(stage: Stage) -> None:
+    stage.trade()
+    answer = stage.bot.ask(AskIntent, intent=intent_to_wire(replace(stage.entry(), symbol="XYZ")))
+    assert (answer.check, answer.refused) == ("instrument", "XYZ is not among the broker's instruments")
 
 
 def test_a_fill_of_somebody_else_blocks_entries_at_once(stage: Stage) -> None:

@@ -205,7 +205,7 @@ def test_a_person_and_the_bot_never_close_the_same_shares(trading: Desk) -> None
         verdict = trading.orders.accept(intent)
         if verdict is None:
             trading.orders.submission(intent.client_order_id, order=trading.line.inner.submit(intent.to_request()))
-        verdicts.append(verdict or "sent")
+        verdicts.append(str(verdict or "sent"))
 
     for name in (STOP, TARGET):  # as the bot does before it asks for its exit
         trading.line.inner.cancel(name)
@@ -225,7 +225,7 @@ def test_a_person_and_the_bot_never_close_the_same_shares(trading: Desk) -> None
 def test_the_bots_exit_is_refused_while_a_persons_works(trading: Desk) -> None:
     leave(trading, None, "105.00")
     refusal = trading.orders.accept(exit_intent("AAA", "sell", "100", attempt=2))
-    assert refusal == "closing 100 AAA with 100 already being closed is more than the 100 open"
+    assert str(refusal) == "closing 100 AAA with 100 already being closed is more than the 100 open"
 
 
 def test_a_stop_stays_and_a_target_may_go(trading: Desk) -> None:

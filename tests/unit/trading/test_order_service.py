@@ -11,7 +11,7 @@ from threading import Barrier, Thread
 import pytest
 
 from tbot_bot.domain.gate import RiskLimits
-from tbot_bot.domain.intents import NoTrade, Stage
+from tbot_bot.domain.intents import GateRefusal, NoTrade, Stage
 from tbot_bot.domain.money import Quantity
 from tbot_bot.domain.orders import Book, OrderRole, OrderStatus
 from tbot_bot.domain.strategy_results import NoTradeFilter
@@ -81,26 +81,25 @@ def test_a_refused_intent_is_on_record_with_the_reason(trading: Desk) -> None:
     trading.conditions = replace(trading.conditions, paused=True)
     intent = entry_intent("AAA", "buy", "10")
     refused = trading.orders.accept(intent)
-    assert refused == "trading is paused: no new entry until it is resumed"
-    assert status(trading, intent.client_order_id) == (OrderStatus.REJECTED, refused)
+    assert refused == GateRefusal("trading_paused", "trading is paused: no new entry until it is resumed")
+    assert status(trading, intent.client_order_id) == (OrderStatus.REJECTED, refused.reason)
     assert trading.orders.records.open_orders() == ()
     trading.conditions = replace(trading.conditions, paused=False)
-    assert trading.orders.accept(intent) == refused
+    assert trading.orders.accept(intent) == GateRefusal("on_record", refused.reason)
 
 
 def test_an_intent_asked_for_twice_is_never_sent_twice(trading: Desk) -> None:
     intent = entry_intent("AAA", "buy", "10")
     assert trading.orders.accept(intent) is None
-    assert "do not send it again" in (trading.orders.accept(intent) or "")
+    assert "do not send it again" in str(trading.orders.accept(intent))
     other = trading.orders.accept(replace(intent, quantity=Quantity.of(11)))
-    assert other is not None
-    assert "recorded before with other content" in other
+    assert "recorded before with other content" in str(other)
 
 
 def test_intents_that_come_at_once_cannot_share_the_last_place(trading: Desk) -> None:
     trading.conditions = replace(trading.conditions, limits=RiskLimits(max_open_positions=1, max_trades=9))
     start = Barrier(2)
-    verdicts: list[str | None] = []
+    verdicts: list[GateRefusal | None] = []
 
     def ask(symbol: str) -> None:
         start.wait(5)
@@ -183,7 +182,7 @@ def test_an_exit_waits_until_the_legs_are_gone(trading: Desk) -> None:
     trading.enter("AAA", "buy", "10")
     fill(trading)
     leave = exit_intent("AAA", "sell", "10")
-    assert "already being closed" in (trading.orders.accept(leave) or "")
+    assert "already being closed" in str(trading.orders.accept(leave))
     for letter in "ST":
         trading.line.inner.cancel(f"S-open-AAA-20131004-1-{letter}")
     fill(trading)

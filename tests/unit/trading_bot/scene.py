@@ -31,7 +31,7 @@ from tbot_bot.api.wire import execution_from_wire, intent_from_wire, order_from_
 from tbot_bot.control.bot_link import LineChannel, RunnerLink
 from tbot_bot.control.bot_loop import BotLoop
 from tbot_bot.domain.broker import BrokerEvent, BrokerUnavailableError
-from tbot_bot.domain.intents import OrderIntent
+from tbot_bot.domain.intents import GateRefusal, OrderIntent
 from tbot_bot.domain.market import Bar, Instrument, Session
 from tbot_bot.domain.money import Money, Price, Quantity
 from tbot_bot.domain.open_trades import OpenTrade
@@ -157,13 +157,13 @@ class Books:
     executions: dict[str, Execution] = field(default_factory=dict)
     orders: dict[str, Order] = field(default_factory=dict)
     submissions: list[tuple[str, str]] = field(default_factory=list)
-    refuse: Callable[[OrderIntent], str | None] = lambda _intent: None
+    refuse: Callable[[OrderIntent], GateRefusal | None] = lambda _intent: None
     unrecordable: Callable[[str], bool] = lambda _kind: False
 
-    def ask_intent(self, intent: OrderIntent) -> str | None:
+    def ask_intent(self, intent: OrderIntent) -> GateRefusal | None:
         self.asked.append(intent.client_order_id)
         if intent.client_order_id in self.intents:
-            return "on record already"
+            return GateRefusal("on_record", "on record already")
         self.intents[intent.client_order_id] = intent
         return self.refuse(intent)
 
@@ -309,7 +309,10 @@ class RunnerEnd:
             return Answer(id=told.id, refused="could not be recorded")
         match told:
             case AskIntent():
-                return Answer(id=told.id, refused=self.books.ask_intent(intent_from_wire(told.intent)))
+                refusal = self.books.ask_intent(intent_from_wire(told.intent))
+                return (
+                    Answer(id=told.id, refused=refusal.reason, check=refusal.check) if refusal else Answer(id=told.id)
+                )
             case TellSubmission():
                 order = None if told.order is None else order_from_wire(told.order)
                 self.books.tell_submission(told.client_order_id, order=order, refused=told.refused)

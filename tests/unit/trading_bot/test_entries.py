@@ -17,6 +17,7 @@ from tbot_bot.api.bot_protocol import (
     TellNoTrade,
 )
 from tbot_bot.domain.broker import GapDetected
+from tbot_bot.domain.intents import GateRefusal
 from tbot_bot.domain.money import Price, Quantity
 from tbot_bot.domain.orders import OrderRole, OrderStatus, Side
 from tests.unit.trading_bot.conftest import SceneMaker
@@ -134,7 +135,7 @@ def test_what_is_forbidden_while_the_intent_is_recorded_is_not_sent(stage: Scene
 
 def test_what_the_gate_refuses_is_not_sent_and_not_asked_again(stage: SceneMaker) -> None:
     scene = stage({"SPY": BREAKOUT})
-    scene.books.refuse = lambda _intent: "5 of 5 positions are open"
+    scene.books.refuse = lambda _intent: GateRefusal("positions", "5 of 5 positions are open")
     scene.run()
     scene.play(30)
     assert scene.books.asked == ["S-open-SPY-20240507-1-E"]

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tbot_bot.api.bot_protocol import AskIntent, FromBot, Halt, Run
 from tbot_bot.domain.close_reasons import CloseReason
-from tbot_bot.domain.intents import Exit
+from tbot_bot.domain.intents import Exit, GateRefusal
 from tbot_bot.domain.money import Price, Quantity
 from tbot_bot.domain.orders import Book, OrderRequest, OrderStatus, OrderType, Side
 from tbot_bot.venue.faults import Fault, FaultKind
@@ -169,7 +169,7 @@ def test_an_exit_in_doubt_is_never_sent_again(stage: SceneMaker, lost: str) -> N
 
 def test_a_refused_exit_is_tried_again_under_its_next_number(stage: SceneMaker) -> None:
     scene = hold(stage)
-    scene.books.refuse = lambda intent: "not now" if intent.attempt < 3 else None
+    scene.books.refuse = lambda intent: GateRefusal("state", "not now") if intent.attempt < 3 else None
     scene.play(250, first=238)
     assert [intent.client_order_id for intent in scene.books.exits] == [EXIT_ID, f"{EXIT_ID}2", f"{EXIT_ID}3"]
     assert submitted_exits(scene) == [f"{EXIT_ID}3"]
