@@ -14,12 +14,13 @@ from datetime import date, datetime, timedelta
 import structlog
 
 from tbot_bot.api.bot_protocol import Halt, Pause, Run, TellMarket, TellSession
-from tbot_bot.api.control import ClosingReport
 from tbot_bot.api.status import ApiHealth
 from tbot_bot.control.account_view import AccountView
 from tbot_bot.control.announcements import Announcements
 from tbot_bot.control.api_watch import ApiWatch
+from tbot_bot.control.books_keeper import BooksKeeper
 from tbot_bot.control.break_signing import sign
+from tbot_bot.control.closing_desk import ClosingDesk
 from tbot_bot.control.condition_keeper import ConditionKeeper
 from tbot_bot.control.defense_keeper import DefenseKeeper
 from tbot_bot.control.disk_trouble import KillInTrouble
@@ -36,17 +37,14 @@ from tbot_bot.domain.lifecycle import CLOSING, RUNNING, TRANSITIONS, State, requ
 from tbot_bot.domain.time import from_rfc3339
 from tbot_bot.monitoring.log_book import LogBook
 from tbot_bot.monitoring.watchdog_bot import Judgement, Limits
-from tbot_bot.trading.closing import Closing, ClosingKind, ClosingOutcome
+from tbot_bot.trading.closing import ClosingKind, ClosingOutcome
 from tbot_bot.trading.kill_switch import KillLatchedError
 from tbot_bot.trading.reconciliation import BootReport
 
 log = structlog.get_logger("conductor")
-RECONCILE_AGAIN = timedelta(seconds=5)
-RECONCILE_EVERY = timedelta(minutes=2)
 #: Names of facts in the runner's record.
 _PAUSED = "paused"
 _STOP_SCHEDULED = "stop_scheduled"
-_CLOSING_SINCE = "closing_since"
 _TRADING_SINCE = "trading_since"
 
 
@@ -85,14 +83,9 @@ class Conductor:
         self.api = ApiWatch(limits, foundation.clock, self.floor.probe, self._api_changed)
         self.account = AccountView(self.floor, self._clock, lambda: self.api.is_down)
         self.input = ConditionKeeper(self.floor, self.account, self._clock, self._tell_pause)
-        self.closing: Closing | None = None
-        self._last_closing: ClosingReport | None = None
-        self.boot: BootReport | None = None
-        self.report: BootReport | None = None
-        self.break_found: str | None = None
+        self.closing = ClosingDesk(self.floor, self._record, self._clock, self.announce)
+        self.books = BooksKeeper(self.day.reconcile, self._clock, self.announce, self._tell_pause, changed)
         self._bot_may_trade = False
-        self._reconcile_at = foundation.clock.now()
-        self._books_behind = False
         self._kill_reason: str | None = None
         self._reopen_due = False
 
@@ -106,7 +99,7 @@ class Conductor:
             state=self._lifecycle.state,
             armed=self.floor.kill_switch.is_armed(),
             killed=self.kill_triggered() is not False,
-            paused=self.paused_because() is not None or self._books_behind,
+            paused=self.paused_because() is not None or self.books.is_behind,
             market_day=open_day,
             instruments=self.floor.instruments(),
             marks=seen.marks,
@@ -122,12 +115,8 @@ class Conductor:
 
     def paused_because(self) -> str | None:
         """Why no new entry is made; None when entries are allowed."""
-        blocked = self.break_found or self.api.down_because() or self.input.blocking()
+        blocked = self.books.break_found or self.api.down_because() or self.input.blocking()
         return blocked or self._record.fact(_PAUSED)
-
-    def is_broken(self) -> bool:
-        """Whether broker, books and ledger disagree, and nobody signed for it."""
-        return self.break_found is not None or (self.boot is not None and not self.boot.may_trade)
 
     def is_paused_by_hand(self) -> bool:
         """Whether a person holds entries back; a break does so by itself."""
@@ -137,10 +126,6 @@ class Conductor:
         """The open of the first session that was seen while the bot could trade, market time."""
         kept = self._record.fact(_TRADING_SINCE)
         return None if kept is None else datetime.fromisoformat(kept)
-
-    def closing_report(self) -> ClosingReport | None:
-        """The closing under way, else the last one since the start."""
-        return self.closing.report() if self.closing is not None else self._last_closing
 
     # acts
 
@@ -156,7 +141,7 @@ class Conductor:
             self.floor.kill_switch.arm()
             self._record.set_fact(_STOP_SCHEDULED, None)
             self._lifecycle.move(State.STARTED, "started", actor)
-            self._reconcile_at = self._clock.now()
+            self.books.expect()
 
     def pause(self, reason: str) -> None:
         """No new entries; exits are managed."""
@@ -182,9 +167,8 @@ class Conductor:
         Raises NothingToSignError, BreakChangedError.
         """
         with self._lock:
-            now = self._clock.now()
-            sign(self.floor.records, self.report, subject, actor, reason, now)
-            self._reconcile_at = now
+            sign(self.floor.records, self.books.report, subject, actor, reason, self._clock.now())
+            self.books.expect()
         self._changed()
 
     def stop(self, actor: str) -> None:
@@ -200,15 +184,14 @@ class Conductor:
         """
         with self._lock:
             self._lifecycle.move(State.IDLE, "closing cancelled", actor)
-            self._end_closing(f"cancelled by {actor}")
-            self._reconcile_at = self._clock.now()
+            self.closing.end(f"cancelled by {actor}")
+            self.books.expect()
 
     def sign_residuals(self, actor: str) -> None:
         """Closing -> stopped although positions are left; they stay at the broker and in the books."""
         with self._lock:
-            if self.closing is None or self.closing.outcome is not ClosingOutcome.RESIDUALS:
-                return
-            self._finish_closing("residuals signed", actor)
+            if self.closing.waits_for_signature:
+                self._finish_closing("residuals signed", actor)
 
     def reset(self, actor: str) -> None:
         """Take the kill switch back, or leave the error state: stopped, and nothing trades until Start."""
@@ -248,8 +231,8 @@ class Conductor:
         state = self._lifecycle.state
         with self._lock:
             health, running = self.api.judgement.health, state in RUNNING
-            self.input.look(self.report, self.day.limits(), self.day.float_in_force(self.floor.view.seen))
-            self.defense.look(self.day.figures, api=health, broken=self.is_broken(), running=running)
+            self.input.look(self.books.report, self.day.limits(), self.day.float_in_force(self.floor.view.seen))
+            self.defense.look(self.day.figures, api=health, broken=self.books.is_broken, running=running)
             if self.kill_triggered() and State.EMERGENCY in TRANSITIONS[state] and not self.kill.is_over:
                 self._begin_closing(State.EMERGENCY, self._kill_reason or "kill switch pulled", "kill switch")
                 self._kill_reason = None
@@ -282,14 +265,10 @@ class Conductor:
     def _keep_trading(self) -> None:
         if self.api.is_down:
             return  # there is nobody to compare with; the probes say when there is
-        now = self._clock.now()
-        due = now >= self._reconcile_at
-        if self._bot_may_trade and (self._books_behind or due):
-            self._books_behind = False
-            self._reconcile_at = now + RECONCILE_EVERY
-            self._judge_break(self.day.reconcile("books behind" if not due else "timer"))
-        elif due and self._bot_has_spoken():
-            self._reconcile_at = now + RECONCILE_AGAIN
+        if self._bot_may_trade:
+            self.books.compare_while_trading()
+        elif self.books.is_due and self._bot_has_spoken():
+            self.books.postpone()
             self._unlock_if_clean()
 
     def _bot_has_spoken(self) -> bool:
@@ -299,18 +278,8 @@ class Conductor:
 
     def _unlock_if_clean(self) -> None:
         seen = self.floor.view.seen
-        if not self.floor.take_back_orders():
+        if not self.floor.take_back_orders() or not self.books.may_unlock():
             return
-        self.boot = self.report = self.day.reconcile("boot")
-        self._changed()
-        if not self.boot.may_trade:
-            log.warning("trading stays locked", found=list(self.boot.sentences))
-            if self.boot.exceptions:  # what could not be read is no disagreement
-                self.announce.tie_out("; ".join(self.boot.sentences))
-            return
-        self.break_found = None
-        self.announce.tie_out("")
-        self._books_behind = False
         allotted = self.day.float_in_force(seen)
         if allotted is None:
             return
@@ -329,59 +298,30 @@ class Conductor:
         if self.floor.bot.tell_books(run):
             self.floor.run_market()
             self._bot_may_trade = True
-            self._reconcile_at = self._clock.now() + RECONCILE_EVERY
+            why = self.books.unlocked()
             if self._lifecycle.state is State.STARTED:
-                agree = "agree" if self.boot.clean else "differ as an administrator has signed"
-                self._lifecycle.move(State.IDLE, f"broker, books and ledger {agree}", "runner")
-
-    def _judge_break(self, report: BootReport) -> None:
-        """Entries are blocked while broker, books and ledger disagree, or while that cannot be told."""
-        self.report = report
-        found = None if report.may_trade else " ".join(report.sentences) or "broker, books and ledger disagree"
-        if found != self.break_found:
-            self.break_found = found
-            self._tell_pause()
-            log.log(40 if found else 20, "tie-out", found=found or "clean")
-            self.announce.tie_out(found or "")
-            self._changed()
+                self._lifecycle.move(State.IDLE, why, "runner")
 
     def _begin_closing(self, target: State, reason: str, actor: str) -> None:
         self.floor.bot.tell(Halt(reason=reason, cancel_entries=True))
         self._bot_may_trade = False
-        self._record.set_fact(_CLOSING_SINCE, self._clock.now().isoformat())
-        self.closing = None
+        self.closing.begin()
         self._lifecycle.move(target, reason, actor)
         if target is State.EMERGENCY:
             self.announce.kill(reason)
 
     def _advance_closing(self) -> None:
-        if self.closing is None:
-            kind = ClosingKind.STOP if self._lifecycle.state is State.GRACEFUL else ClosingKind.KILL
-            since = self._record.fact(_CLOSING_SINCE)
-            floor = self.floor
-            self.closing = Closing(
-                kind,
-                floor.broker,
-                floor.orders,
-                floor.ledger,
-                self._clock,
-                started_at=datetime.fromisoformat(since) if since else self._clock.now(),
-            )
-        was_over = self.closing.outcome is not None
-        done = self.closing.advance()
+        kind = ClosingKind.STOP if self._lifecycle.state is State.GRACEFUL else ClosingKind.KILL
+        outcome = self.closing.advance(kind)
         self._changed()
-        if not done or self.closing.outcome is ClosingOutcome.RESIDUALS:
-            if done and not was_over:
-                self.announce.closing(self.closing.report(), "residuals wait for an administrator's signature")
-            return
-        if self.closing.outcome is ClosingOutcome.SCHEDULED:
+        if outcome is ClosingOutcome.SCHEDULED:
             self._record.set_fact(_STOP_SCHEDULED, "yes")
             self._set_pause("Stop was asked for while the market is closed; positions are closed at the open")
             self._lifecycle.move(State.IDLE, "stop scheduled for the open", "runner")
-            self._end_closing("scheduled for the open")
-            self._reconcile_at = self._clock.now()
-            return
-        self._finish_closing("strategy book is flat", "runner")
+            self.closing.end("scheduled for the open")
+            self.books.expect()
+        elif outcome is ClosingOutcome.FLAT:
+            self._finish_closing("strategy book is flat", "runner")
 
     def _hold_kill(self) -> None:
         """A kill in the error state closes nothing, so its hold begins as soon as it is seen."""
@@ -393,13 +333,7 @@ class Conductor:
         if self._lifecycle.state is State.EMERGENCY:
             self.kill.end()
         self._lifecycle.move(State.STOPPED, reason, actor)
-        self._end_closing(reason)
-
-    def _end_closing(self, outcome: str) -> None:
-        self._last_closing = self.closing.report() if self.closing else None
-        self.announce.closing(self._last_closing, outcome)
-        self.closing = None
-        self._record.set_fact(_CLOSING_SINCE, None)
+        self.closing.end(reason)
 
     def _set_pause(self, reason: str | None) -> None:
         with self._lock:
@@ -415,7 +349,7 @@ class Conductor:
         """An interface that was down, or is: entries stop at once, and follow once broker and books were compared."""
         with self._lock:
             if before.health is ApiHealth.DOWN:
-                self._books_behind = True
+                self.books.is_behind = True
             if ApiHealth.DOWN in (before.health, after.health):
                 self._tell_pause()
                 self.announce.api_health(after)
@@ -453,7 +387,7 @@ class Conductor:
     def session(self, told: TellSession) -> None:
         """A session opened or closed, or the feed ended."""
         if told.what == "gap":
-            self._books_behind = True
+            self.books.is_behind = True
             return
         with self._lock:
             if told.what == "ended":
@@ -472,7 +406,7 @@ class Conductor:
 
     def _session_closed(self, day: date, report: BootReport) -> None:
         if self._bot_may_trade:
-            self._judge_break(report)
+            self.books.judge(report)
         kept = self.floor.records.results(day)
         found = "" if report.may_trade else "; ".join(report.sentences) or "they disagree"
         self.announce.session_summary(day, kept.result, kept.equity_at_close, found)
@@ -480,7 +414,7 @@ class Conductor:
     def books_behind(self, why: str) -> None:
         """Something could not be recorded: pull it from the broker soon."""
         log.error("books are behind the broker", why=why)
-        self._books_behind = True
+        self.books.is_behind = True
 
     def bot_gone(self) -> None:
         """The bot's end of the line closed: nothing trades until a new bot has reconciled."""
@@ -488,7 +422,7 @@ class Conductor:
             self._bot_may_trade = False
             self.api.expect()
             self.floor.view.lose()
-            self._reconcile_at = self._clock.now()
+            self.books.expect()
             if self._lifecycle.state in WINDOWS:
                 self._lifecycle.follow_window(State.IDLE, "the bot process ended; it is started again")
         self._changed()

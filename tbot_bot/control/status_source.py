@@ -127,7 +127,7 @@ class StatusSource:
             market_note=seen.ended_reason,
             tied_out_at=last.recorded_at if last else None,
             tied_out=last.is_clean if last else None,
-            tie_out=tie_out_status(conductor.report, last),
+            tie_out=tie_out_status(conductor.books.report, last),
             trial_balance_ok=floor.ledger.trial_balance().balanced,
             universe=CacheStatus.UP_TO_DATE if floor.kind.market_is_simulated else CacheStatus.UNKNOWN,
             conditions=[_shown(one) for one in conductor.input.found],
@@ -136,9 +136,9 @@ class StatusSource:
 
     def _troubles(self) -> tuple[str, ...]:
         conductor = self._conductor
-        found = [conductor.break_found] if conductor.break_found else []
-        if conductor.boot is not None and not conductor.boot.may_trade:
-            found += list(conductor.boot.sentences)
+        found = [conductor.books.break_found] if conductor.books.break_found else []
+        if conductor.books.boot is not None and not conductor.books.boot.may_trade:
+            found += list(conductor.books.boot.sentences)
         found += self._beside()
         found += [one.condition.sentence for one in conductor.input.found if one.condition.name in _TROUBLES]
         return tuple(dict.fromkeys(found))

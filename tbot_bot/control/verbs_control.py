@@ -69,7 +69,7 @@ class ControlVerbs:
             kill_armed=conductor is not None and conductor.floor.kill_switch.is_armed(),
             kill_triggered=conductor is not None and conductor.kill_triggered() is not False,
             acts=[act for act in Act if conductor and preview(act, self._facts(conductor)).allowed],
-            closing=conductor.closing_report() if conductor else None,
+            closing=conductor.closing.report() if conductor else None,
             error=self._lifecycle.reason if in_error else None,
             last_good_state=last_good if in_error else None,
             since=to_rfc3339(self._lifecycle.since),
@@ -221,7 +221,7 @@ class ControlVerbs:
             name=str(floor.identity),
             defense=conductor.defense.state,
             defense_factor=floor.settings.DEFENSE_FACTOR,
-            tie_out=tie_out_status(conductor.report, floor.records.last_reconciliation()),
+            tie_out=tie_out_status(conductor.books.report, floor.records.last_reconciliation()),
         )
 
     def _note(self, caller: Caller, act: Act, phase: AuditPhase) -> None:

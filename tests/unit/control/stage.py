@@ -148,7 +148,7 @@ class Stage:
             if self.line.inner.clock().is_open:
                 self.pass_market_time()
             self.tick()
-        raise AssertionError(f"still {self.lifecycle.state}: {self.conductor.closing_report()}")
+        raise AssertionError(f"still {self.lifecycle.state}: {self.conductor.closing.report()}")
 
     def pass_market_time(self, seconds: int = 30) -> None:
         """Let the market run on without a word from the bot."""
@@ -223,7 +223,7 @@ class Stage:
         self.tick()
         self.tell_market(window="idle")
         self.tick()
-        assert self.lifecycle.state is State.IDLE, self.conductor.boot
+        assert self.lifecycle.state is State.IDLE, self.conductor.books.boot
 
     def trade(self) -> None:
         """Stopped -> trading, with the session open."""

@@ -12,9 +12,9 @@ import pytest
 
 from tbot_bot.api.status import ApiHealth
 from tbot_bot.control.api_watch import PROBE_PAUSE_MAX, ApiWatch
+from tbot_bot.control.books_keeper import EVERY
 from tbot_bot.control.bot_link import LineChannel, RunnerLink
 from tbot_bot.control.bot_loop import BotLoop
-from tbot_bot.control.conductor import RECONCILE_EVERY
 from tbot_bot.domain.broker import BrokerUnavailableError
 from tbot_bot.domain.lifecycle import State
 from tbot_bot.domain.money import Quantity
@@ -200,7 +200,7 @@ def test_once_it_answers_the_probes_come_each_second(logged: list[Mapping[str, A
 
 def test_what_is_missing_while_it_is_down_is_not_asked(stage: Stage) -> None:
     stage.trade()
-    stage.clock.move(seconds=int(RECONCILE_EVERY.total_seconds()))
+    stage.clock.move(seconds=int(EVERY.total_seconds()))
     stage.conductor.api.look()
     calls = stage.line.calls
     stage.conductor.tick()
@@ -229,7 +229,7 @@ def test_broker_and_books_are_compared_before_an_entry_follows(stage: Stage) -> 
         stage.tell_market()
         stage.tick(1)
     assert stage.conductor.api.judgement.health is HEALTHY
-    assert "BBB" in (stage.conductor.break_found or "")
+    assert "BBB" in (stage.conductor.books.break_found or "")
     assert "paused" in (stage.ask_entry() or "")
 
 

@@ -62,7 +62,7 @@ def test_a_fill_of_somebody_else_blocks_entries_at_once(stage: Stage) -> None:
     answer = stage.bot.ask(TellExecution, execution=execution_to_wire(fill))
     assert answer.trades == []
     stage.tick(1)
-    assert "filled an order that is not ours" in (stage.conductor.break_found or "")
+    assert "filled an order that is not ours" in (stage.conductor.books.break_found or "")
     assert stage.ask_entry() is not None
 
 

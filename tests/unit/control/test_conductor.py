@@ -7,7 +7,8 @@ from datetime import timedelta
 import pytest
 
 from tbot_bot.api.bot_protocol import Halt, Pause, Run
-from tbot_bot.control.conductor import RECONCILE_EVERY
+from tbot_bot.control.books_keeper import EVERY
+from tbot_bot.control.closing_desk import ClosingDesk
 from tbot_bot.control.kill_latch import RESET_HOLD
 from tbot_bot.domain.lifecycle import State, TransitionRefusedError
 from tbot_bot.domain.money import Money, Quantity
@@ -31,7 +32,7 @@ def test_trading_stays_locked_until_the_bot_spoke_and_the_books_agree(stage: Sta
     assert stage.floor.kill_switch.is_armed()
     stage.tick()
     stage.tick()
-    assert stage.conductor.boot is None
+    assert stage.conductor.books.boot is None
     stage.tell_market(window="trading")
     assert stage.lifecycle.state is State.STARTED
     assert told_to_run(stage) == []
@@ -67,8 +68,8 @@ def test_what_disagrees_keeps_trading_locked_and_is_tried_again(stage: Stage) ->
     stage.tell_market(window="idle")
     stage.tick()
     assert stage.lifecycle.state is State.STARTED
-    assert stage.conductor.boot is not None
-    assert "AAA" in " ".join(stage.conductor.boot.sentences)
+    assert stage.conductor.books.boot is not None
+    assert "AAA" in " ".join(stage.conductor.books.boot.sentences)
     stage.tick(4)
     assert told_to_run(stage) == []
     stage.line.extra.clear()
@@ -136,10 +137,10 @@ def test_a_break_blocks_entries_until_the_books_agree_again(stage: Stage) -> Non
     stage.trade()
     stage.line.extra["BBB"] = Quantity.of(7)
     stage.tick()
-    assert stage.conductor.break_found is None  # nobody has looked yet
+    assert stage.conductor.books.break_found is None  # nobody has looked yet
     stage.tell_session("gap", None)
     stage.tick()
-    assert "BBB" in (stage.conductor.break_found or "")
+    assert "BBB" in (stage.conductor.books.break_found or "")
     (pause,) = stage.bot.heard()
     assert isinstance(pause, Pause)
     assert pause.paused
@@ -149,8 +150,8 @@ def test_a_break_blocks_entries_until_the_books_agree_again(stage: Stage) -> Non
     assert "paused" in (stage.ask_entry("AAA", number=2) or "")
     stage.line.extra.clear()
     stage.bot.heard()
-    stage.tick(int(RECONCILE_EVERY.total_seconds()))
-    assert stage.conductor.break_found is None
+    stage.tick(int(EVERY.total_seconds()))
+    assert stage.conductor.books.break_found is None
     assert [told for told in stage.bot.heard() if isinstance(told, Pause)] == [Pause(paused=False, reason="")]
     assert stage.ask_entry("AAA", number=3) is None
 
@@ -158,10 +159,10 @@ def test_a_break_blocks_entries_until_the_books_agree_again(stage: Stage) -> Non
 def test_the_books_are_compared_on_a_timer(stage: Stage) -> None:
     stage.trade()
     stage.line.extra["BBB"] = Quantity.of(7)
-    stage.tick(int(RECONCILE_EVERY.total_seconds()) - 6)
-    assert stage.conductor.break_found is None
+    stage.tick(int(EVERY.total_seconds()) - 6)
+    assert stage.conductor.books.break_found is None
     stage.tick(6)
-    assert stage.conductor.break_found is not None
+    assert stage.conductor.books.break_found is not None
 
 
 def test_what_could_not_be_recorded_is_asked_of_the_broker(stage: Stage) -> None:
@@ -170,7 +171,7 @@ def test_what_could_not_be_recorded_is_asked_of_the_broker(stage: Stage) -> None
     calls = stage.line.calls
     stage.tick(1)
     assert stage.line.calls > calls
-    assert stage.conductor.break_found is None
+    assert stage.conductor.books.break_found is None
 
 
 def test_a_break_found_at_the_close_blocks_entries(stage: Stage) -> None:
@@ -205,7 +206,7 @@ def test_stop_closes_the_book(stage: Stage) -> None:
     assert "graceful" in (stage.ask_entry("BBB") or "")
     stage.ticks_until(State.STOPPED)
     assert (stage.lifecycle.reason, stage.line.inner.positions()) == ("strategy book is flat", [])
-    report = stage.conductor.closing_report()
+    report = stage.conductor.closing.report()
     assert report is not None
     assert (report.kind, report.residuals) == ("stop", [])
     assert report.ended_at is not None
@@ -264,10 +265,11 @@ def test_a_restart_goes_on_closing(stage: Stage) -> None:
     stage.enter()
     began = stage.clock.now()
     stage.conductor.stop("ada")
-    stage.conductor.closing = None
+    conductor = stage.conductor
+    conductor.closing = ClosingDesk(stage.floor, stage.backstage.foundation.record, stage.clock, conductor.announce)
     stage.clock.move(minutes=1)
     stage.ticks_until(State.STOPPED)
-    report = stage.conductor.closing_report()
+    report = stage.conductor.closing.report()
     assert report is not None
     assert report.started_at == began.isoformat().replace("+00:00", "Z")
 
@@ -282,7 +284,7 @@ def test_residuals_wait_for_a_signature(stage: Stage) -> None:
         stage.pass_market_time(15)
         stage.tick(30)
     assert stage.lifecycle.state is State.GRACEFUL
-    report = stage.conductor.closing_report()
+    report = stage.conductor.closing.report()
     assert report is not None
     assert [line.symbol for line in report.residuals] == ["AAA"]
     stage.conductor.sign_residuals("ada")
@@ -350,7 +352,7 @@ def test_a_kill_overtakes_a_stop(stage: Stage) -> None:
     stage.tick(0)
     assert stage.lifecycle.state is State.EMERGENCY
     stage.ticks_until(State.STOPPED)
-    report = stage.conductor.closing_report()
+    report = stage.conductor.closing.report()
     assert report is not None
     assert report.kind == "kill"
 

@@ -125,7 +125,7 @@ def test_a_session_that_ended_before_the_bot_could_trade_is_only_recorded(stage:
     stage.tell_session("closed", at="2013-10-04T14:10:00Z")
     assert stage.floor.records.session(FRIDAY.day) is None  # nobody saw it open
     assert stage.floor.records.whole_equity_curve(9)[-1].at == FRIDAY.close_at
-    assert stage.conductor.break_found is None
+    assert stage.conductor.books.break_found is None
 
 
 def test_what_is_unknown_at_the_open_and_the_close_is_kept_unknown(stage: Stage) -> None:

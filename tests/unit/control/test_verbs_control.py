@@ -239,8 +239,8 @@ def test_a_signature_unlocks_a_start_and_stands_after_a_restart(acts: Acts) -> N
     stage.tick()
     stage.tell_market(window="idle")
     stage.tick()
-    assert stage.conductor.boot is not None
-    assert stage.conductor.boot.signed
+    assert stage.conductor.books.boot is not None
+    assert stage.conductor.books.boot.signed
     assert stage.conductor.paused_because() is None
 
 
