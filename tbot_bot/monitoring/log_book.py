@@ -29,7 +29,7 @@ SYSTEM, ERRORS, UNRESOLVED, CHANGES = "system", "error_tracebacks", "unresolved_
 STRATEGY_LOGS = ("open", "mid", "close")
 REDACTED = "[redacted]"
 #: Loggers of libraries that tell too much: the HTTP client names each address that it calls, which may hold a secret.
-_TALKATIVE = ("alembic", "httpx2")
+TALKATIVE = ("alembic", "httpx2")
 _SECRET_WORDS = ("password", "secret", "token", "recovery_code", "api_key", "cookie", "authorization")
 #: A name that speaks of a secret and what it is set to: `password=...`, `"api_key": "..."`.
 _NAMED_SECRET = re.compile(
@@ -201,7 +201,7 @@ def set_up(write: Callable[[Record], None], clock: Clock, source: str) -> None:
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
         cache_logger_on_first_use=False,
     )
-    for name in _TALKATIVE:
+    for name in TALKATIVE:
         logging.getLogger(name).setLevel(logging.WARNING)
     logging.basicConfig(handlers=[_StandardLibrary()], level=logging.INFO, force=True)
 

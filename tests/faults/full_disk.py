@@ -23,7 +23,10 @@ from tests.faults.test_failures import ASKED, tried
 from tests.faults.vault import MADE, Vault, make
 from tests.unit.storage.faults import FixedClock
 
-BLOCKS_MAX = 97
+#: Levels of free space, in blocks, and secrets enough for a generation to need more room than its record in the audit.
+BLOCKS_MAX = 193
+COUNT = 24
+_ASKED = replace(ASKED, count=COUNT)
 
 
 class Unasked(Vault):
@@ -62,23 +65,23 @@ def fill(filler: Path, left: int) -> None:
 
 def at_level(root: Path, clock: FixedClock, blocks: int, vault_type: type[Vault]) -> tuple[str, list[str]]:
     """Rotate with so many blocks free, then again with room; which content stood between, and what was wrong."""
-    vault = vault_type(root, clock)
+    vault = vault_type(root, clock, count=COUNT)
     vault.start()
     filler = root.parent / "filler"
     fill(filler, blocks)
     outcome = tried(vault)
-    wrong = told_falsely(outcome, vault, ASKED)
+    wrong = told_falsely(outcome, vault, _ASKED)
     filler.unlink()
-    stood = "new" if vault.held()[0] == ASKED.generation + 1 else "old"
+    stood = "new" if vault.held()[0] == _ASKED.generation + 1 else "old"
     vault.close()
-    wrong += violations(vault_type(root, clock), replace(ASKED, acknowledged=outcome is None))
+    wrong += violations(vault_type(root, clock, count=COUNT), replace(_ASKED, acknowledged=outcome is None))
     return stood if outcome is None or stood == "old" else "unacknowledged", wrong
 
 
 def main(arguments: Sequence[str]) -> int:
     """Try every STEP-th level with each KIND of home."""
     place, step = Path(arguments[0]), int(arguments[1])
-    clock = make(place / "made")
+    clock = make(place / "made", count=COUNT)
     shutil.rmtree(place / f"made/storage/generations/{MADE + 1:06d}")  # to remove it would make room
     found, wrong = Counter[str](), list[str]()
     for vault_type in map(KINDS.__getitem__, arguments[2:]):

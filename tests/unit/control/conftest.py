@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import structlog
 
-from tbot_bot.monitoring.log_book import set_up
+from tbot_bot.monitoring.log_book import TALKATIVE, set_up
 from tests.unit.audit.parts import HandClock
 from tests.unit.control.backstage import Backstage, furnished
 from tests.unit.control.stage import Stage
@@ -36,7 +36,7 @@ def logged() -> Iterator[list[Mapping[str, Any]]]:
 
 
 class own_logging:  # noqa: N801 - reads as what it does
-    """Log to `write` for a while; the standard library's handlers are put back."""
+    """Log to `write` for a while; the standard library's handlers and levels are put back."""
 
     def __init__(self, write: Callable[[Mapping[str, Any]], None]) -> None:
         self._write = write
@@ -44,6 +44,7 @@ class own_logging:  # noqa: N801 - reads as what it does
     def __enter__(self) -> None:
         root = logging.getLogger()
         self._before = root.handlers[:], root.level
+        self._talkative = {name: logging.getLogger(name).level for name in TALKATIVE}
         root.handlers = []
         set_up(self._write, HandClock(), "test")
 
@@ -52,6 +53,8 @@ class own_logging:  # noqa: N801 - reads as what it does
         root = logging.getLogger()
         root.handlers, level = self._before
         root.setLevel(level)
+        for name, before in self._talkative.items():
+            logging.getLogger(name).setLevel(before)
 
 
 @pytest.fixture

@@ -68,7 +68,7 @@ def test_the_first_steps_need_no_market(set_up: SetUp) -> None:
         set_up.provisioning.advance()
     assert [set_up.statuses()[name] for name in STEPS[:4]] == ["done", "done", "done", "waiting"]
     assert set_up.detail("identity") == "This bot is RIGD_US_SIM_001"
-    assert set_up.detail("keys").startswith("Generation 1: 5 secrets")
+    assert set_up.detail("keys").startswith("Generation 1: 7 secrets")
     output = set_up.house.home.root / "output" / "RIGD_US_SIM_001"
     assert sorted(one.name for one in output.iterdir()) == ["ledgers", "logs", "trades"]
     assert set_up.house.lifecycle.state is State.PROVISIONING

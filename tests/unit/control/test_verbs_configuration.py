@@ -328,7 +328,8 @@ def test_rotation_by_hand_asks_for_reason_and_password(desk: Desk) -> None:
 
 def test_only_an_administrator_may() -> None:
     verbs = [name for name in VERBS if VERBS[name].permission is Permission.CONFIGURATION_EDIT]
-    assert sorted(verbs) == ["configuration.change", "configuration.preview", "configuration.test", "secrets.rotate"]
+    configuring = ["configuration.change", "configuration.preview", "configuration.test"]
+    assert sorted(verbs) == [*configuring, "notifications.test", "secrets.rotate"]
     assert [role for role in Role if may(role, Permission.CONFIGURATION_EDIT)] == [Role.ADMIN]
 
 

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 import structlog
 
-from tbot_bot.monitoring.log_book import ERRORS, SYSTEM, LogBook, set_up
+from tbot_bot.monitoring.log_book import ERRORS, SYSTEM, LogBook
 from tbot_bot.monitoring.tracebacks import ENTRIES_MAX, Tracebacks, error_line, is_worth_telling, kind_of
 from tests.unit.audit.parts import HandClock
+from tests.unit.control.conftest import own_logging
 
 CAUSED = """Traceback (most recent call last):
   File "inner.py", line 1, in read
@@ -146,13 +147,11 @@ def fail(hidden: str) -> None:
 
 
 def test_locals_are_not_in_a_traceback(book: LogBook, tmp_path: Path) -> None:
-    set_up(book.write, HandClock(), "test")
-    try:
-        fail("hunter2")
-    except ValueError:
-        structlog.get_logger("test").exception("failed")
-    finally:
-        structlog.reset_defaults()
+    with own_logging(book.write):
+        try:
+            fail("hunter2")
+        except ValueError:
+            structlog.get_logger("test").exception("failed")
     (line,) = lines(tmp_path, SYSTEM)
     assert "ValueError: 7" in line["exception"]
     assert "hunter2" not in line["exception"].replace('fail("hunter2")', "")

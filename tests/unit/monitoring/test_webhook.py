@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import logging
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 import structlog
 
 from tbot_bot.monitoring import webhook
-from tbot_bot.monitoring.log_book import Record, set_up
 from tbot_bot.monitoring.webhook import WebhookError, fetch, post
 from tests.support.hooks import HookServer
-from tests.unit.audit.parts import HandClock
+from tests.unit.control.conftest import own_logging
 
 NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
 KEY = "a key that signs"
@@ -148,18 +147,14 @@ def test_only_the_host_of_an_address_is_told() -> None:
 
 
 @pytest.fixture
-def logged() -> Iterator[list[Record]]:
-    records: list[Record] = []
-    before = logging.getLogger("httpx2").level, logging.root.handlers[:], logging.root.level
+def logged() -> Iterator[list[Mapping[str, Any]]]:
+    records: list[Mapping[str, Any]] = []
     structlog.reset_defaults()
-    set_up(records.append, HandClock(), "test")
-    yield records
-    structlog.reset_defaults()
-    level, logging.root.handlers, logging.root.level = before
-    logging.getLogger("httpx2").setLevel(level)
+    with own_logging(records.append):
+        yield records
 
 
-def test_no_log_names_an_address_that_was_called(hook: HookServer, logged: list[Record]) -> None:
+def test_no_log_names_an_address_that_was_called(hook: HookServer, logged: list[Mapping[str, Any]]) -> None:
     fetch(hook.url, 5)
     hook.status = 500
     refused(hook.url)
