@@ -34,6 +34,11 @@ class TradeRow(Message):
         default=None, description="What the entry cost more than at the signal's price; null where that is not known."
     )
     entry_slippage_bps: str | None = Field(default=None, description="The same, in basis points of the signal's price.")
+    exit_slippage: str | None = Field(
+        default=None,
+        description="What the exit cost more than at the price it was decided on; null where that is not known.",
+    )
+    exit_slippage_bps: str | None = Field(default=None, description="The same, in basis points of that price.")
 
 
 class AskTrades(Message):

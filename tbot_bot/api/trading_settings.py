@@ -11,6 +11,7 @@ from tbot_bot.api.settings import Exact, Settings, Text, Whole, setting, trimmed
 from tbot_bot.domain.candidates import CandidateRules
 from tbot_bot.domain.defense import DefenseRules
 from tbot_bot.domain.money import Price, Quantity
+from tbot_bot.domain.slippage import SlippageLimits
 
 #: Every strategy of the registry, in the order of the day.
 STRATEGY_NAMES = ("open", "mid", "close")
@@ -58,6 +59,21 @@ class TradingSettings(Settings):
         unit="of the float",
         minimum="0.0001",
         maximum="0.1",
+    )
+    MAX_SLIPPAGE_BPS: Whole = setting(
+        50,
+        title="Slippage at most",
+        help="No entry when the market has moved further from the signal's price, to our cost, before it is sent.",
+        group="Risk",
+        unit="basis points",
+        minimum=1,
+        maximum=1000,
+    )
+    CAP_ENTRIES: Annotated[bool, BeforeValidator(trimmed)] = setting(
+        default=False,
+        title="Cap entries",
+        help="Send entries at a limit that far from the signal's price; what a minute leaves unfilled is cancelled.",
+        group="Risk",
     )
     DAILY_LOSS_LIMIT: Exact = setting(
         Decimal("0.05"),
@@ -235,6 +251,11 @@ class TradingSettings(Settings):
     def defense_rules(self) -> DefenseRules:
         """What the defense settings say together."""
         return DefenseRules(self.DEFENSE_LOSS_SHARE, self.DEFENSE_LOSING_TRADES, self.DEFENSE_FACTOR)
+
+    @property
+    def slippage_limits(self) -> SlippageLimits:
+        """What the slippage settings say together."""
+        return SlippageLimits(self.MAX_SLIPPAGE_BPS, self.CAP_ENTRIES)
 
     @property
     def sequence(self) -> tuple[str, ...]:

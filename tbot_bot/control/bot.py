@@ -97,6 +97,7 @@ def compose(begin: Begin, broker: Broker, link: RunnerLink) -> BotLoop:
         cursor=begin.execution_cursor,
         risk_fraction=settings.MAX_RISK_PER_TRADE,
         positions_max=settings.MAX_OPEN_POSITIONS,
+        slippage=settings.slippage_limits,
     )
 
 

@@ -27,7 +27,9 @@ from tbot_bot.domain.broker import (
 from tbot_bot.domain.intents import Enter, Exit, NoTrade, Stage, Tighten
 from tbot_bot.domain.market import Bar, Session
 from tbot_bot.domain.money import Money
+from tbot_bot.domain.slippage import SlippageLimits
 from tbot_bot.domain.time import to_rfc3339
+from tbot_bot.trading.entry_limits import EntryLimits
 from tbot_bot.trading.execution import EntryDesk, OrderRecipe
 from tbot_bot.trading.execution_exits import ExitDesk
 from tbot_bot.trading.execution_port import NotRecordedError, Standing
@@ -60,6 +62,7 @@ class BotLoop:
         cursor: int,
         risk_fraction: Decimal,
         positions_max: int,
+        slippage: SlippageLimits,
     ) -> None:
         self._broker = broker = MeasuredBroker(broker, monotonic_s)
         self._link = link
@@ -68,10 +71,16 @@ class BotLoop:
         self._standing = Standing(is_armed)
         self._view = OrderView(broker, link, cursor)
         self._recipe = OrderRecipe(broker, link, self._view, self._standing, monotonic_s)
+        self._limits = EntryLimits(broker, self._view, slippage)
         self._entries = EntryDesk(
-            self._recipe, self._view, self._standing, risk_fraction=risk_fraction, positions_max=positions_max
+            self._recipe,
+            self._view,
+            self._standing,
+            self._limits,
+            risk_fraction=risk_fraction,
+            positions_max=positions_max,
         )
-        self._exits = ExitDesk(broker, self._recipe, self._view, monotonic_s)
+        self._exits = ExitDesk(broker, self._recipe, self._view, lambda: router.marks, monotonic_s)
         self._stops = StopDesk(broker, self._recipe, self._view, self._exits.is_leaving)
         self._now: datetime | None = None
         self._session: Session | None = None
@@ -159,6 +168,8 @@ class BotLoop:
         if self._standing.running:
             self._exits.watch_stops()
             self._stops.advance()
+        if self._now is not None:
+            self._limits.give_up(self._now)
         if self._now is not None and self._is_open:
             self._exits.advance(self._now)
 
@@ -283,7 +294,9 @@ class BotLoop:
     def _catch_up(self) -> None:
         """Read again all that may have been missed; nothing is decided on the past."""
         if not self._router.symbols:
-            self._router.know_instruments(self._broker.instruments())
+            instruments = self._broker.instruments()
+            self._router.know_instruments(instruments)
+            self._limits.know_instruments(instruments)
         self._read_clock()
         if self._session is not None and self._now is not None and self._now > self._session.open_at:
             self._learn_bars(self._router.symbols, self._session.open_at, self._now)

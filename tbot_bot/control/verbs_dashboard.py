@@ -39,11 +39,10 @@ from tbot_bot.control.trade_plot import trade_bars
 from tbot_bot.control.trading_day import trade_unrealised
 from tbot_bot.domain.money import Price
 from tbot_bot.domain.orders import Side
-from tbot_bot.domain.slippage import Slippage
 from tbot_bot.domain.strategy_results import NoTradeFilter
 from tbot_bot.domain.time import from_rfc3339, to_rfc3339
 from tbot_bot.domain.trades import Trade
-from tbot_bot.storage.trade_reports import TradeReports
+from tbot_bot.storage.trade_reports import TradeReports, TradeSlippage
 
 _SIDES = {Side.BUY: "long", Side.SELL: "short"}
 
@@ -206,7 +205,7 @@ def _cursor(text: str | None) -> int | None:
 def _rows(trades: Sequence[Trade], conductor: Conductor, marks: Mapping[str, Price]) -> list[TradeRow]:
     trade_ids = [trade.trade_id for trade in trades]
     reasons, stops = _reports(conductor).entry_reasons(trade_ids), _reports(conductor).last_stops(trade_ids)
-    slipped = _reports(conductor).entry_slippages(trade_ids)
+    slipped = _reports(conductor).slippages(trade_ids)
     defended = _reports(conductor).entered_in_defense(trade_ids)
     rows = [
         _row(
@@ -214,7 +213,7 @@ def _rows(trades: Sequence[Trade], conductor: Conductor, marks: Mapping[str, Pri
             marks.get(trade.symbol),
             reasons.get(trade.trade_id, ""),
             stops.get(trade.trade_id),
-            slipped.get(trade.trade_id),
+            slipped[trade.trade_id],
         )
         for trade in trades
     ]
@@ -226,7 +225,7 @@ def _moment(at: datetime | None) -> str | None:
 
 
 def _row(
-    trade: Trade, mark: Price | None, entry_reason: str, last_stop: Price | None, slipped: Slippage | None
+    trade: Trade, mark: Price | None, entry_reason: str, last_stop: Price | None, slipped: TradeSlippage
 ) -> TradeRow:
     is_open = trade.closed_at is None
     quantity = trade.quantity if is_open else trade.entry_quantity
@@ -249,6 +248,8 @@ def _row(
         entry_reason=entry_reason,
         close_reason=trade.close_reason,
         closed_by=trade.closed_by,
-        entry_slippage=None if slipped is None else str(slipped.cost),
-        entry_slippage_bps=None if slipped is None else str(slipped.bps),
+        entry_slippage=None if slipped.entry is None else str(slipped.entry.cost),
+        entry_slippage_bps=None if slipped.entry is None else str(slipped.entry.bps),
+        exit_slippage=None if slipped.exit is None else str(slipped.exit.cost),
+        exit_slippage_bps=None if slipped.exit is None else str(slipped.exit.bps),
     )

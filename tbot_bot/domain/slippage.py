@@ -1,4 +1,4 @@
-"""What a fill cost more than the price that was asked for."""
+"""What a fill cost more than the price that was asked for, and how much more it may cost."""
 
 from __future__ import annotations
 
@@ -13,6 +13,14 @@ _BPS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
+class SlippageLimits:
+    """How many basis points worse than asked for an entry may be; `capped` sends it with that price as its limit."""
+
+    bps: int
+    capped: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Slippage:
     """`cost` is above zero where the fills were worse than asked for; `bps` is that against what was asked for."""
 
@@ -20,12 +28,35 @@ class Slippage:
     bps: Decimal
 
 
-def slippage(side: Side, asked: Price | None, fills: Iterable[tuple[Quantity, Price]]) -> Slippage | None:
-    """Compare fills of one side with the price asked for; None while there is no fill or the price is unknown."""
+@dataclass(frozen=True, slots=True)
+class PricedFill:
+    """A fill and the price that its order was to have; None where that is not on record."""
+
+    asked: Price | None
+    quantity: Quantity
+    price: Price
+
+
+def slippage(side: Side, fills: Iterable[PricedFill]) -> Slippage | None:
+    """Compare fills of one side with what was asked for; None without a fill, or where one of the prices is unknown."""
     filled = list(fills)
-    if asked is None or not filled:
+    known = [(fill.asked, fill) for fill in filled if fill.asked is not None]
+    if not filled or len(known) < len(filled):
         return None
-    wanted = total(asked * quantity for quantity, _ in filled)
-    paid = total(price * quantity for quantity, price in filled)
+    wanted = total(asked * fill.quantity for asked, fill in known)
+    paid = total(fill.price * fill.quantity for fill in filled)
     cost = (paid - wanted) * side.sign
     return Slippage(cost, round_half_even(cost / wanted * _BPS, 1))
+
+
+def worst_price(side: Side, asked: Price, limit_bps: int, tick: Price) -> Price:
+    """The last price on the tick that is no more than `limit_bps` worse than `asked`."""
+    bound = asked.units * (_BPS + side.sign * limit_bps)
+    step = tick.units * _BPS
+    ticks = bound // step if side is Side.BUY else -(-bound // step)
+    return Price(ticks * tick.units)
+
+
+def is_worse(side: Side, price: Price, than: Price) -> bool:
+    """Whether `price` costs who trades on `side` more than the other."""
+    return price > than if side is Side.BUY else price < than

@@ -11,7 +11,7 @@ from sqlalchemy import Engine, Row, text
 from tbot_bot.domain.entries import Page
 from tbot_bot.domain.money import Money, Price, Quantity
 from tbot_bot.domain.orders import Side
-from tbot_bot.domain.slippage import Slippage, slippage
+from tbot_bot.domain.slippage import PricedFill, Slippage, slippage
 from tbot_bot.domain.time import from_micros
 from tbot_bot.domain.trades import Trade
 from tbot_bot.storage.engine import reading
@@ -43,6 +43,14 @@ class PostedLine:
     value: Money
     quantity: Quantity
     commodity: str
+
+
+@dataclass(frozen=True, slots=True)
+class TradeSlippage:
+    """What entry and exit of a trade cost more than asked for; None where that is not known, or nothing was filled."""
+
+    entry: Slippage | None
+    exit: Slippage | None
 
 
 class TradeReports:
@@ -125,24 +133,20 @@ class TradeReports:
             rows = connection.execute(query, {"trade": trade_id}).all()
         return [(from_micros(row.at_us), Price(row.price)) for row in rows]
 
-    def entry_slippages(self, trade_ids: Sequence[str]) -> dict[str, Slippage]:
-        """Return what each trade's entry cost against the price of its signal, by its id; unknown ones are absent."""
+    def slippages(self, trade_ids: Sequence[str]) -> dict[str, TradeSlippage]:
+        """Return what each trade's entry and exit cost against the prices they were decided on, by its id.
+
+        An entry goes by its signal's price; an exit by the price it was sent on, a stop by where it stood, a target by
+        its limit.
+        """
         query = text(
-            "SELECT asked_price, execution.side, execution.quantity, execution.price"
+            "SELECT role = 'entry' AS enters, execution.side, execution.quantity, execution.price,"
+            " coalesce(asked_price, trade_order.stop_price, trade_order.limit_price) AS asked"
             " FROM trade_order JOIN execution USING (client_order_id)"
-            " WHERE trade_order.trade_id = :trade AND role = 'entry'"
-            " AND execution.side = trade_order.request ->> 'side'"
+            " WHERE trade_order.trade_id = :trade AND execution.side = trade_order.request ->> 'side'"
         )
-        found: dict[str, Slippage] = {}
         with self._reader.connect() as connection:
-            for trade_id in trade_ids:
-                rows = connection.execute(query, {"trade": trade_id}).all()
-                fills = [(Quantity(row.quantity), Price(row.price)) for row in rows]
-                if rows and rows[0].asked_price is not None:
-                    measured = slippage(Side(rows[0].side), Price(rows[0].asked_price), fills)
-                    if measured is not None:
-                        found[trade_id] = measured
-        return found
+            return {one: _slippage_of(connection.execute(query, {"trade": one}).all()) for one in trade_ids}
 
     def fills(self, trade_id: str) -> list[Fill]:
         """Return the executions of a trade, oldest first."""
@@ -188,3 +192,15 @@ def _fill(row: Row[tuple[object, ...]]) -> Fill:
         Money(row.fee),
         from_micros(row.at_us),
     )
+
+
+def _slippage_of(rows: Sequence[Row[tuple[object, ...]]]) -> TradeSlippage:
+    measured = []
+    for enters in (True, False):
+        part = [row for row in rows if bool(row.enters) is enters]
+        fills = [
+            PricedFill(None if row.asked is None else Price(row.asked), Quantity(row.quantity), Price(row.price))
+            for row in part
+        ]
+        measured.append(slippage(Side(part[0].side), fills) if part else None)
+    return TradeSlippage(*measured)

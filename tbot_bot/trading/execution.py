@@ -16,6 +16,7 @@ from tbot_bot.domain.intents import Enter, NoTrade, OrderIntent, Stage
 from tbot_bot.domain.money import Money, Price, Quantity, total
 from tbot_bot.domain.orders import Book, OrderRole, OrderType
 from tbot_bot.domain.risk import SizingLimits, size_entry
+from tbot_bot.trading.entry_limits import EntryLimits
 from tbot_bot.trading.execution_port import Runner, Standing
 from tbot_bot.trading.execution_view import OrderView
 
@@ -141,11 +142,19 @@ class EntryDesk:
     """Turns a wish to enter into one sized, acknowledged order; one trade a strategy, symbol and session."""
 
     def __init__(
-        self, recipe: OrderRecipe, view: OrderView, standing: Standing, *, risk_fraction: Decimal, positions_max: int
+        self,
+        recipe: OrderRecipe,
+        view: OrderView,
+        standing: Standing,
+        limits: EntryLimits,
+        *,
+        risk_fraction: Decimal,
+        positions_max: int,
     ) -> None:
         self._recipe = recipe
         self._view = view
         self._standing = standing
+        self._prices = limits
         self._risk_fraction = risk_fraction
         self._positions_max = positions_max
         self._reference: dict[str, Price] = {}
@@ -165,9 +174,14 @@ class EntryDesk:
 
     def enter(self, strategy: str, wish: Enter, day: date, now: datetime) -> NoTrade | None:
         """Send the entry; returns why not when nothing was sent. `now` is market time."""
-        sized = self._held_back(strategy, wish) or self._size(wish)
+        cap = self._prices.cap(wish)
+        price = max(wish.reference_price, cap or wish.reference_price)
+        sized = self._held_back(strategy, wish) or self._size(wish, price)
         if isinstance(sized, NoTrade):
             return sized
+        moved = self._prices.refusal(wish)
+        if moved is not None:
+            return moved
         key = (day, strategy, wish.symbol)
         intent = OrderIntent(
             book=Book.STRATEGY,
@@ -176,11 +190,12 @@ class EntryDesk:
             side=wish.side,
             quantity=sized,
             role=OrderRole.ENTRY,
-            type=OrderType.MARKET,
+            type=OrderType.MARKET if cap is None else OrderType.LIMIT,
             session_day=day,
             number=self._counts.get(key, 0) + 1,
             reason=wish.reason,
             decided_at=now,
+            limit_price=cap,
             stop_price=wish.stop_price,
             target_price=wish.target_price,
             asked_price=wish.reference_price,
@@ -188,7 +203,7 @@ class EntryDesk:
         sending = self._recipe.send(intent)
         if sending.status is not SendStatus.HELD:
             self._counts[key] = intent.number
-            self._reference[intent.client_order_id] = wish.reference_price
+            self._reference[intent.client_order_id] = price
         if sending.status in (SendStatus.HELD, SendStatus.REFUSED):
             return NoTrade(wish.symbol, sending.stage, sending.check, sending.reason)
         return None
@@ -197,8 +212,8 @@ class EntryDesk:
         reason = self._standing.paused_strategies.get(strategy)
         return None if reason is None else NoTrade(wish.symbol, Stage.GATE, "paused", strategy_paused(strategy, reason))
 
-    def _size(self, wish: Enter) -> Quantity | NoTrade:
-        """How many shares to trade, or why none."""
+    def _size(self, wish: Enter, price: Price) -> Quantity | NoTrade:
+        """How many shares to trade at `price`, or why none."""
         block = self._standing.entry_block
         if block is not None:
             return NoTrade(wish.symbol, Stage.GATE, "held", block)
@@ -209,7 +224,7 @@ class EntryDesk:
             return NoTrade(
                 wish.symbol, Stage.RISK, "size", "the float in use is unknown while an entry of unknown price works"
             )
-        size = size_entry(wish.reference_price, wish.stop_price, limits)
+        size = size_entry(price, wish.stop_price, limits)
         return size.quantity or NoTrade(wish.symbol, Stage.RISK, "size", size.too_small_reason)
 
     def _is_busy(self, symbol: str) -> bool:

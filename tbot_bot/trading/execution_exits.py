@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
 from tbot_bot.domain.broker import Broker
 from tbot_bot.domain.close_reasons import CloseReason
 from tbot_bot.domain.intents import Exit, OrderIntent
+from tbot_bot.domain.money import Price
 from tbot_bot.domain.open_trades import OpenTrade
 from tbot_bot.domain.orders import Book, Order, OrderRole, OrderStatus, OrderType
 from tbot_bot.trading.execution import OrderRecipe, SendStatus
@@ -36,13 +37,21 @@ class ExitDesk:
 
     A step reads the state of every order of the trade from the broker, so that it can be taken at any time and
     after any failure. An exit is sent only when no other order of the trade can fill any more and every fill is in
-    the books: more than is open is never sold.
+    the books: more than is open is never sold. `marks` are the newest prices; an exit keeps the one it was sent on.
     """
 
-    def __init__(self, broker: Broker, recipe: OrderRecipe, view: OrderView, monotonic_s: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        broker: Broker,
+        recipe: OrderRecipe,
+        view: OrderView,
+        marks: Callable[[], Mapping[str, Price]],
+        monotonic_s: Callable[[], float],
+    ) -> None:
         self._broker = broker
         self._recipe = recipe
         self._view = view
+        self._marks = marks
         self._monotonic_s = monotonic_s
         self._closings: dict[str, _Closing] = {}
 
@@ -150,6 +159,7 @@ class ExitDesk:
             decided_at=now,
             attempt=closing.settled + 1,
             trade_id=trade.trade_id,
+            asked_price=self._marks().get(trade.symbol),
         )
         sending = self._recipe.send(intent)
         if sending.status is not SendStatus.HELD:

@@ -72,22 +72,27 @@ class OrderService:
     def order_changed(self, order: Order) -> OrderRecord | None:
         """Record the broker's word on an order; None, and a warning, if it is not one of ours.
 
-        An entry that the broker took first and rejects now is a trade not made, and kept as such.
+        An entry that the broker took first and rejects now, or that ended with nothing filled at its limit, is a trade
+        not made, and kept as such.
         """
         before = self.records.order(order.client_order_id)
         if before is None:
             log.warning("the broker reports an order that is not ours", order=order.client_order_id)
             return None
         record = self.records.record_order(order)
-        if record.order.status is OrderStatus.REJECTED and not before.order.status.is_final:
-            self._keep_rejection(record)
+        if record.order.status.is_final and not before.order.status.is_final and _is_unfilled_entry(record):
+            self._keep_unfilled(record)
         return record
 
-    def _keep_rejection(self, record: OrderRecord) -> None:
-        if not _is_unfilled_entry(record):
-            return
+    def _keep_unfilled(self, record: OrderRecord) -> None:
         order = record.order
-        no_trade = NoTrade(order.symbol, Stage.ORDER, "broker", order.reason or "the broker gives no reason")
+        if order.status is OrderStatus.REJECTED:
+            no_trade = NoTrade(order.symbol, Stage.ORDER, "broker", order.reason or "the broker gives no reason")
+        elif order.limit_price is not None and not order.filled:
+            sentence = f"nothing was filled at its limit of {order.limit_price} before it ended: {order.status}"
+            no_trade = NoTrade(order.symbol, Stage.ORDER, "unfilled", sentence)
+        else:
+            return
         self.records.record_no_trade(exchange_day(order.updated_at), record.strategy, no_trade, order.updated_at)
 
     def execution(self, execution: Execution) -> AppliedExecution:

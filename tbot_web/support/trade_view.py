@@ -17,7 +17,7 @@ from tbot_web.support.figures import Shown
 EXPORTED = (
     "trade_id", "symbol", "strategy", "side", "quantity", "entry_price", "exit_price", "mark", "stop_price",
     "target_price", "fees", "realised_pnl", "unrealised_pnl", "opened_at", "closed_at", "entry_reason", "close_reason",
-    "closed_by", "entry_slippage", "entry_slippage_bps",
+    "closed_by", "entry_slippage", "entry_slippage_bps", "exit_slippage", "exit_slippage_bps",
 )  # fmt: skip
 #: How a bracket leg's role reads as the reason of a close; other reasons are sentences already.
 _CLOSED_BY = {"stop_loss": "stopped out", "take_profit": "target reached"}
@@ -89,10 +89,14 @@ def closed_by(trade: TradeRow) -> str:
     return _CLOSED_BY.get(trade.close_reason or "", trade.close_reason or "")
 
 
-def slipped(trade: TradeRow) -> str | None:
+def entry_slipped(trade: TradeRow) -> str | None:
     """What the entry cost more than at the signal's price, with its share; None where that is not known."""
-    cost = figures.money(trade.entry_slippage, sign=False)
-    return None if cost is None else f"{cost.text} ({trade.entry_slippage_bps} bp)"
+    return _slipped(trade.entry_slippage, trade.entry_slippage_bps)
+
+
+def exit_slipped(trade: TradeRow) -> str | None:
+    """What the exit cost more than at the price it was decided on, with its share; None where that is not known."""
+    return _slipped(trade.exit_slippage, trade.exit_slippage_bps)
 
 
 def stopped_at(row: NoTradeRow) -> str:
@@ -139,6 +143,11 @@ def export_row(trade: TradeRow) -> list[str | None]:
     """The columns of EXPORTED."""
     values = trade.model_dump()
     return [values[name] for name in EXPORTED]
+
+
+def _slipped(cost: str | None, bps: str | None) -> str | None:
+    shown = figures.money(cost, sign=False)
+    return None if shown is None else f"{shown.text} ({bps} bp)"
 
 
 def _value(trade: TradeRow, key: str) -> str | None:

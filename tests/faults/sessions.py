@@ -41,7 +41,7 @@ from tbot_bot.venue.faults import Fault, FaultKind, Scenario
 from tbot_bot.venue.feed import TICK_LENGTH, BarFeed
 from tbot_bot.venue.in_process import InProcessBroker
 from tests.ledger_books import StandingClock, template
-from tests.unit.trading_bot.scene import wire_trade
+from tests.unit.trading_bot.scene import SLIPPAGE, wire_trade
 
 OPEN = datetime(2013, 10, 4, 13, 30, tzinfo=UTC)
 DAY = date(2013, 10, 4)
@@ -272,6 +272,7 @@ class SessionUnderTest:
             cursor=self.orders.records.execution_cursor(),
             risk_fraction=Decimal("0.01"),
             positions_max=3,
+            slippage=SLIPPAGE,
         )
 
     def conditions(self) -> GateConditions:

@@ -26,7 +26,7 @@ from tests.unit.audit.parts import HandClock
 from tests.unit.control.stage import SYMBOLS, Stage
 from tests.unit.control.stage import stage as set_stage
 from tests.unit.trading.desk import FRIDAY, market
-from tests.unit.trading_bot.scene import RULES, by_strategy
+from tests.unit.trading_bot.scene import RULES, SLIPPAGE, by_strategy
 
 HEALTHY, DEGRADED, DOWN, UNKNOWN = ApiHealth.HEALTHY, ApiHealth.DEGRADED, ApiHealth.DOWN, ApiHealth.UNKNOWN
 
@@ -68,6 +68,7 @@ class Day:
             cursor=0,
             risk_fraction=Decimal("0.01"),
             positions_max=5,
+            slippage=SLIPPAGE,
         )
 
     def _monotonic_s(self) -> float:

@@ -12,8 +12,8 @@ import pytest
 
 from tbot_bot.domain.gate import RiskLimits
 from tbot_bot.domain.intents import GateRefusal, NoTrade, Stage
-from tbot_bot.domain.money import Quantity
-from tbot_bot.domain.orders import Book, OrderRole, OrderStatus
+from tbot_bot.domain.money import Price, Quantity
+from tbot_bot.domain.orders import Book, OrderRole, OrderStatus, OrderType
 from tbot_bot.domain.strategy_results import NoTradeFilter
 from tbot_bot.domain.trades import Outcome, UnknownOrderError
 from tests.unit.trading.desk import DAY, FRIDAY, Desk, desk, entry_intent, exit_intent, strange_order
@@ -58,6 +58,24 @@ def test_an_entry_rejected_after_it_was_taken_is_a_trade_not_made(trading: Desk)
         DAY,
         NoTrade("AAA", Stage.ORDER, "broker", "halted"),
     )
+
+
+@pytest.mark.parametrize(("limit", "is_kept"), [("90.00", True), ("110.00", False)])
+def test_an_entry_that_ends_unfilled_at_its_limit_is_a_trade_not_made(
+    trading: Desk, limit: str, *, is_kept: bool
+) -> None:
+    entry = replace(entry_intent("AAA", "buy", "10"), type=OrderType.LIMIT, limit_price=Price.of(limit))
+    assert trading.orders.accept(entry) is None
+    trading.orders.submission(entry.client_order_id, order=trading.line.inner.submit(entry.to_request()))
+    fill(trading)
+    trading.line.inner.cancel(entry.client_order_id)
+    ended = trading.line.inner.order(entry.client_order_id)
+    assert ended is not None
+    for _ in range(2):  # told twice, kept once
+        trading.orders.order_changed(ended)
+    kept = [one.no_trade for one in trading.orders.records.no_trades(NoTradeFilter(None, None, None), 10).items]
+    sentence = "nothing was filled at its limit of 90 before it ended: cancelled"
+    assert kept == ([NoTrade("AAA", Stage.ORDER, "unfilled", sentence)] if is_kept else [])
 
 
 def test_an_order_knows_whether_defense_mode_stood(trading: Desk) -> None:

@@ -4,8 +4,9 @@ from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 
+from tbot_bot.domain.slippage import SlippageLimits
 from tbot_bot.venue.in_process import InProcessBroker
-from tests.unit.trading_bot.scene import Scene, make_broker
+from tests.unit.trading_bot.scene import SLIPPAGE, Scene, make_broker
 
 SceneMaker = Callable[..., Scene]
 
@@ -19,9 +20,10 @@ def stage() -> Iterator[SceneMaker]:
         market: InProcessBroker | dict[str, str],
         settings: dict[str, str] | None = None,
         names: Sequence[str] = ("open",),
+        slippage: SlippageLimits = SLIPPAGE,
     ) -> Scene:
         broker = make_broker(market) if isinstance(market, dict) else market
-        scenes.append(Scene(broker, settings, names))
+        scenes.append(Scene(broker, settings, names, slippage))
         return scenes[-1]
 
     yield make

@@ -10,10 +10,11 @@ from tbot_bot.api.bot_protocol import Run
 from tbot_bot.control.bot_loop import BotLoop
 from tbot_bot.domain.intents import NoTrade
 from tbot_bot.domain.market import Session
+from tbot_bot.domain.slippage import SlippageLimits
 from tbot_bot.strategies.registry import in_sequence
 from tbot_bot.trading.strategy_router import StrategyRouter
 from tbot_bot.venue.in_process import InProcessBroker
-from tests.unit.trading_bot.scene import FLOAT, RULES, Books, Stopwatch, by_strategy
+from tests.unit.trading_bot.scene import FLOAT, RULES, SLIPPAGE, Books, Stopwatch, by_strategy
 
 ALL = ("open", "mid", "close")
 
@@ -38,7 +39,11 @@ class Day:
     """One bot at one market, played through a session."""
 
     def __init__(
-        self, market: InProcessBroker, settings: Mapping[str, str] | None = None, names: Sequence[str] = ALL
+        self,
+        market: InProcessBroker,
+        settings: Mapping[str, str] | None = None,
+        names: Sequence[str] = ALL,
+        slippage: SlippageLimits = SLIPPAGE,
     ) -> None:
         self.market = market
         self.books = DirectLink()
@@ -52,6 +57,7 @@ class Day:
             cursor=0,
             risk_fraction=Decimal("0.01"),
             positions_max=5,
+            slippage=slippage,
         )
         self.loop.hear(Run(paused=False, trades=[], counts={}, float_allocation=str(FLOAT), trades_today=0))
 

@@ -36,6 +36,7 @@ from tbot_bot.domain.market import Bar, Instrument, Session
 from tbot_bot.domain.money import Money, Price, Quantity
 from tbot_bot.domain.open_trades import OpenTrade
 from tbot_bot.domain.orders import Execution, Order, OrderRequest, OrderRole, role_of
+from tbot_bot.domain.slippage import SlippageLimits
 from tbot_bot.domain.time import to_rfc3339
 from tbot_bot.strategies.base import StrategyParameters
 from tbot_bot.strategies.registry import in_sequence, parse_parameters
@@ -49,6 +50,7 @@ OPEN_AT = datetime(2024, 5, 7, 13, 30, tzinfo=UTC)  # 09:30 in New York
 SESSION = Session(DAY, OPEN_AT, OPEN_AT + timedelta(minutes=390))
 FLOAT = Money.of(50_000)
 RULES = TradingSettings().candidate_rules
+SLIPPAGE = TradingSettings().slippage_limits
 
 
 def by_strategy(settings: dict[str, str]) -> dict[str, StrategyParameters]:
@@ -348,9 +350,14 @@ class Scene:
     """A whole bot in this process: its loop, the market, and a runner at the other end of a socket."""
 
     def __init__(
-        self, market: InProcessBroker, settings: dict[str, str] | None = None, names: Sequence[str] = ("open",)
+        self,
+        market: InProcessBroker,
+        settings: dict[str, str] | None = None,
+        names: Sequence[str] = ("open",),
+        slippage: SlippageLimits = SLIPPAGE,
     ) -> None:
         self.market = market
+        self._slippage = slippage
         self._names = names
         self.broker = FaultyBroker(market)
         self.books = Books()
@@ -372,6 +379,7 @@ class Scene:
             cursor=0,
             risk_fraction=Decimal("0.01"),
             positions_max=5,
+            slippage=self._slippage,
         )
 
     def run(self, *, paused: bool = False) -> None:

@@ -78,6 +78,7 @@ def test_a_day_worked_by_hand(stage: SceneMaker) -> None:
         "exit sell 495 20.28 240.25",
     ]
     assert scene.runner.reasons == [("UP", "volume")]
+    assert [leave.asked_price for leave in scene.books.exits] == [Price.of("20.22")]  # the newest close of FLAT
     assert scene.runner.windows == ["analyzing", "trading", "monitoring", "idle"]
     # UP 198 x 1.79 = 354.42; DOWN 337 x -0.79 = -266.23; FLAT 495 x 0.09 = 44.55: together 132.74.
     # Fees: commission 0.005 a share, at least 1.00: 2 x 1.00 + 2 x 1.68 + 2 x 2.48 = 10.32;

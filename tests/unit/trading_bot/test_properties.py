@@ -13,11 +13,12 @@ from tbot_bot.domain.intents import Window
 from tbot_bot.domain.market import Bar, Session
 from tbot_bot.domain.money import Money, Price, Quantity
 from tbot_bot.domain.orders import OrderRole, Side, role_of
+from tbot_bot.domain.slippage import SlippageLimits, is_worse
 from tbot_bot.strategies.registry import STRATEGIES, parse_parameters
 from tbot_bot.venue.feed import BarFeed
 from tbot_bot.venue.in_process import InProcessBroker
 from tests.unit.trading_bot.direct import ALL, Day
-from tests.unit.trading_bot.scene import DAY, FLOAT, OPEN_AT, instrument, minute
+from tests.unit.trading_bot.scene import DAY, FLOAT, OPEN_AT, SLIPPAGE, instrument, minute
 
 SYMBOLS = ("AAA", "BBB")
 TRAILING = {f"{name.upper()}_TRAIL": "range" for name in ALL}
@@ -50,11 +51,11 @@ def walk(seed: int, session: Session, drift: int) -> list[Bar]:
     return found
 
 
-def played(case: Case) -> Day:
+def played(case: Case, slippage: SlippageLimits = SLIPPAGE) -> Day:
     seed, minutes, drift, chosen = case
     session = Session(DAY, OPEN_AT, OPEN_AT + timedelta(minutes=minutes))
     feed = BarFeed([instrument(symbol) for symbol in SYMBOLS], [session], walk(seed, session, drift))
-    day = Day(InProcessBroker(feed, Money.of(100_000)), chosen)
+    day = Day(InProcessBroker(feed, Money.of(100_000)), chosen, slippage=slippage)
     day.play(session)
     return day
 
@@ -102,3 +103,21 @@ def test_the_days_are_worth_asking_about() -> None:
     ]
     first = {f"{entry.client_order_id[:-1]}S": entry.stop_price for day in days for entry in day.books.entries}
     assert any(stop != first[client_order_id] for client_order_id, stop in stops), "no stop trailed"
+
+
+@settings(max_examples=8, deadline=None)
+@given(days, st.sampled_from([2, 3, 5]))
+def test_a_capped_entry_is_never_filled_beyond_its_limit_nor_left_working(case: Case, limit_bps: int) -> None:
+    day = played(case, SlippageLimits(limit_bps, capped=True))
+    fills = [fill for fill in day.books.executions.values() if role_of(fill.client_order_id) is OrderRole.ENTRY]
+    for fill in fills:
+        entry = day.books.intents[fill.client_order_id]
+        assert entry.limit_price is not None
+        assert entry.asked_price is not None
+        assert not is_worse(entry.side, fill.price, entry.limit_price)
+        assert (fill.price.units - entry.asked_price.units) * entry.side.sign * 10_000 <= (
+            entry.asked_price.units * limit_bps
+        )
+        assert fill.at - entry.decided_at <= timedelta(minutes=2)
+    assert day.market.positions() == []
+    assert day.market.open_orders() == []

@@ -96,6 +96,7 @@ def trade(number: int, **changes: Any) -> trades.TradeRow:
         unrealised_pnl=None, opened_at=to_rfc3339(opened), closed_at=to_rfc3339(opened + timedelta(minutes=19)),
         entry_reason="broke the opening range", close_reason="target" if won else "stop",
         closed_by="target" if won else "stop", entry_slippage="0.24", entry_slippage_bps="0.6",
+        exit_slippage="-0.12", exit_slippage_bps="-0.3",
     ).model_copy(update=changes)  # fmt: skip
 
 

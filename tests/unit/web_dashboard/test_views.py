@@ -204,7 +204,7 @@ class TestTrades:
     def test_filtering(self) -> None:
         assert [row.symbol for row in trade_view.matching(open_trades(), "BAC", "open")] == ["BAC"]
         assert trade_view.matching(open_trades(), None, "mid") == []
-        assert len(trade_view.export_row(trade(1))) == len(trade_view.EXPORTED) == 20
+        assert len(trade_view.export_row(trade(1))) == len(trade_view.EXPORTED) == 22
 
 
 class TestConsole:
