@@ -141,7 +141,7 @@ class Floor:
         deadline_s = time.monotonic() + HOLD_TIMEOUT_S
         with contextlib.suppress(BrokerUnavailableError):
             while self.broker.clock().running and time.monotonic() < deadline_s:
-                time.sleep(HOLD_LOOK_S)
+                time.sleep(HOLD_LOOK_S)  # the runner ends and has nothing else to do; the market says when it holds
 
     def _end_bot(self) -> None:
         """Let the bot finish what it is at: an order between its record and its submission is sent and told."""
